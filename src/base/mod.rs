@@ -1,0 +1,9 @@
+//! Ids, offsets, units, time, randomness, tasks: words that every layer shares.
+
+pub mod backoff;
+pub mod clock;
+pub mod ids;
+pub mod offset;
+pub mod rng;
+pub mod task;
+pub mod units;
