@@ -32,7 +32,10 @@ where
                     .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
                     .unwrap_or_else(|| "a panic without a message".to_owned());
                 tracing::error!(task = name, what, "task panicked");
-                PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}: {what}"));
+                PANICS
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(format!("{name}: {what}"));
                 None
             }
         }

@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn sizes_parse_and_print() {
-        for (text, bytes) in [("8MiB", 8 << 20), ("64k", 64 << 10), ("1 gb", 1_000_000_000), ("42", 42), ("7b", 7)] {
+        for (text, bytes) in
+            [("8MiB", 8 << 20), ("64k", 64 << 10), ("1 gb", 1_000_000_000), ("42", 42), ("7b", 7)]
+        {
             assert_eq!(text.parse::<ByteSize>(), Ok(ByteSize(bytes)), "{text}");
         }
         for text in ["", "MiB", "-1", "1.5MiB", "99999999999GiB"] {
