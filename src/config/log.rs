@@ -1,0 +1,64 @@
+//! Partitions and reads.
+
+use std::time::Duration;
+
+use super::key::Kind::{self, Bytes, Int};
+use super::key::{Key, Section, int_from};
+use super::load::Values;
+use crate::base::units::ByteSize;
+
+/// Settings of partitions and of reads.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// The most memory for the newest records of all partitions.
+    pub tail_bytes: ByteSize,
+    /// Owner tasks that share the partitions; none: one a core.
+    pub shards: Option<usize>,
+    /// A producer that was silent for so long is forgotten.
+    pub producer_id_expiration: Duration,
+    /// The most memory for parsed indexes and read plans.
+    pub index_cache_bytes: ByteSize,
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key::ours(Section::Log, name, kind, default, doc)
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "tail.bytes",
+        Bytes { min: 0, max: 1 << 40 },
+        "134217728",
+        "The most memory for the newest records of all partitions. Consumers that keep up are served from it.",
+    ),
+    key(
+        "log.shards",
+        Int { min: 0, max: 1024 },
+        "0",
+        "Tasks that share the partitions; 0 is one for each core.",
+    ),
+    Key::kafkas(
+        Section::Log,
+        "producer.id.expiration.ms",
+        int_from(1),
+        "86400000",
+        "A producer that wrote nothing to a partition for so long is forgotten there, and with it what tells its duplicates.",
+    ),
+    key(
+        "index.cache.bytes",
+        Bytes { min: 0, max: 1 << 40 },
+        "33554432",
+        "The most memory for the indexes of objects that were read.",
+    ),
+];
+
+impl LogConfig {
+    pub(super) fn read(values: &Values) -> Self {
+        Self {
+            tail_bytes: values.size("tail.bytes"),
+            shards: Some(values.int("log.shards")).filter(|n| *n > 0),
+            producer_id_expiration: values.time("producer.id.expiration.ms"),
+            index_cache_bytes: values.size("index.cache.bytes"),
+        }
+    }
+}
