@@ -1,1 +1,22 @@
-//! Not written yet.
+//! Objects by name: put-if-absent, ranges, retries, and the classification of what a failed put means.
+//!
+//! Reading order: [`keys`] builds every name; [`Store`] is one store of any kind, one call one try; [`build`] opens one
+//! by URL; `retry` is the one place that retries a put, because only it knows whose bytes lie under a name.
+//! Invariant: every data object is written once, by put-if-absent, under a name never used before.
+
+pub mod build;
+pub mod keys;
+
+mod error;
+mod memory;
+mod payload;
+mod store;
+
+pub use error::{Cause, Error, Fate};
+pub use keys::Key;
+pub use memory::MemoryStore;
+pub use payload::Payload;
+pub use store::{Listed, Locality, RawStore, Store, Suffix};
+
+#[cfg(test)]
+mod tests;
