@@ -22,7 +22,6 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 ///
 /// `/healthz` answers 200 as long as the process runs tasks at all: a restart would not mend what `/readyz` shows.
 /// `/readyz` answers 200 when every check holds, else 503; the body has a line for each check.
-#[must_use]
 pub fn routes(registry: Registry, readiness: Readiness) -> Router {
     Router::new()
         .route("/metrics", get(metrics).with_state(registry))
