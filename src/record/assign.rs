@@ -42,6 +42,23 @@ pub fn assign(batch: &ValidBatch, base_offset: Offset, leader_epoch: LeaderEpoch
     Assigned { header, head, tail: batch.tail(), crc }
 }
 
+/// Bytes of a batch in front of what its CRC covers.
+pub const PREFIX_BYTES: usize = CRC_START;
+
+/// The first bytes of `batch` with its place in the partition; everything behind them stays as the client sent it.
+#[must_use]
+pub fn patch_prefix(
+    batch: &ValidBatch,
+    base_offset: Offset,
+    leader_epoch: LeaderEpoch,
+) -> [u8; PREFIX_BYTES] {
+    let mut prefix = [0; PREFIX_BYTES];
+    prefix.copy_from_slice(&batch.bytes[..PREFIX_BYTES]);
+    prefix[..8].copy_from_slice(&base_offset.0.to_be_bytes());
+    prefix[12..16].copy_from_slice(&leader_epoch.0.to_be_bytes());
+    prefix
+}
+
 /// Stamps `batch` with the time of its append (`message.timestamp.type=LogAppendTime`). Copies no record.
 #[must_use]
 pub fn restamp(batch: &ValidBatch, now: Timestamp) -> ValidBatch {

@@ -168,7 +168,10 @@ impl State {
             }
             let below = (1_u8 << slot) - 1;
             let in_order = self.stored & below == below;
-            if bit(self.stored, slot) && !bit(self.acked, slot) && (in_order || !rules.acks_in_order) {
+            if bit(self.stored, slot)
+                && !bit(self.acked, slot)
+                && (in_order || !rules.acks_in_order)
+            {
                 next.push(self.with(|s| s.acked |= 1 << slot));
             }
         }
