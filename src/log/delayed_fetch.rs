@@ -1,0 +1,58 @@
+//! Fetches that wait for records: woken by the partitions that they name, never by all.
+//!
+//! Source: `DelayedFetch` in Apache Kafka.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::PartitionHandle;
+
+/// The waiters of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Vec<Arc<Notify>>);
+
+impl Waiters {
+    pub(super) fn wake(&self) {
+        for waiter in &self.0 {
+            waiter.notify_one();
+        }
+    }
+}
+
+/// One waiting fetch. Dropping it takes it off its partitions.
+#[derive(Debug)]
+pub struct Waiter {
+    notify: Arc<Notify>,
+    partitions: Vec<PartitionHandle>,
+}
+
+impl Waiter {
+    /// Registers with `partitions`: whatever becomes stable there from now on wakes it.
+    #[must_use]
+    pub fn register(partitions: Vec<PartitionHandle>) -> Self {
+        let notify = Arc::new(Notify::new());
+        for partition in &partitions {
+            partition.lock().waiters.0.push(Arc::clone(&notify));
+        }
+        Self { notify, partitions }
+    }
+
+    /// Waits for news since the last call. Cancel-safe.
+    pub async fn woken(&self) {
+        self.notify.notified().await;
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        for partition in &self.partitions {
+            let mut state = partition.lock();
+            state.waiters.0.retain(|waiter| !Arc::ptr_eq(waiter, &self.notify));
+            if state.waiters.0.is_empty() {
+                // An idle partition keeps no memory for those who once waited.
+                state.waiters.0 = Vec::new();
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Where each leader epoch of a partition began. Pure.
+//!
+//! Source: KIP-101, KIP-320; `LeaderEpochFileCache` in Apache Kafka.
+
+use crate::base::ids::LeaderEpoch;
+use crate::base::offset::Offset;
+use crate::manifest::client::EpochStart;
+
+/// Epochs with their first offsets, both ascending. The last one is the current epoch.
+#[derive(Debug, Clone)]
+pub(super) struct LeaderEpochs(Vec<EpochStart>);
+
+impl LeaderEpochs {
+    /// `epochs` as granted; the current one is added if it holds no records yet.
+    pub(super) fn new(mut epochs: Vec<EpochStart>, current: LeaderEpoch, start: Offset) -> Self {
+        epochs.retain(|epoch| epoch.epoch < current);
+        epochs.push(EpochStart { epoch: current, start });
+        epochs.shrink_to_fit();
+        Self(epochs)
+    }
+
+    /// The epoch in force.
+    pub(super) fn current(&self) -> LeaderEpoch {
+        self.0.last().expect("never empty").epoch
+    }
+
+    /// The largest epoch at or below `asked`, and where it ended: where the next began, or `log_end` for the current one.
+    /// None: an epoch that is not known, from the future or before the first.
+    pub(super) fn end_of(
+        &self,
+        asked: LeaderEpoch,
+        log_end: Offset,
+    ) -> Option<(LeaderEpoch, Offset)> {
+        if asked > self.current() {
+            return None;
+        }
+        let next = self.0.partition_point(|epoch| epoch.epoch <= asked);
+        let found = self.0.get(next.checked_sub(1)?)?;
+        let end = self.0.get(next).map_or(log_end, |epoch| epoch.start);
+        Some((found.epoch, end))
+    }
+
+    /// The epoch in which the record at `offset` was written.
+    pub(super) fn of_offset(&self, offset: Offset) -> LeaderEpoch {
+        let next = self.0.partition_point(|epoch| epoch.start <= offset);
+        self.0[next.saturating_sub(1)].epoch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_epochs_end_where_the_next_began() {
+        let start = |epoch, start| EpochStart { epoch: LeaderEpoch(epoch), start: Offset(start) };
+        let epochs = LeaderEpochs::new(vec![start(1, 0), start(3, 10)], LeaderEpoch(5), Offset(20));
+        let ends = |asked| epochs.end_of(LeaderEpoch(asked), Offset(25)).map(|(e, o)| (e.0, o.0));
+        assert_eq!(ends(0), None);
+        assert_eq!(ends(1), Some((1, 10)));
+        assert_eq!(ends(2), Some((1, 10)));
+        assert_eq!(ends(4), Some((3, 20)));
+        assert_eq!(ends(5), Some((5, 25)));
+        assert_eq!(ends(6), None);
+        assert_eq!(epochs.of_offset(Offset(9)), LeaderEpoch(1));
+        assert_eq!(epochs.of_offset(Offset(10)), LeaderEpoch(3));
+        assert_eq!(epochs.of_offset(Offset(24)), LeaderEpoch(5));
+    }
+}

@@ -1,0 +1,238 @@
+//! Reads whole batches of one partition: the tail from memory as shared slices, older ones by range GETs.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::remote::Remote;
+use super::{Error, Offsets, Partition};
+use crate::base::ids::SlotId;
+use crate::base::offset::Offset;
+use crate::segment::{AbortedTxn, SlotIndex};
+use crate::wal::{BodySource, run_of};
+
+/// How far a consumer may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Up to the high watermark.
+    ReadUncommitted,
+    /// Up to the last stable offset.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// One past the last offset that may be seen.
+    #[must_use]
+    pub fn end(self, offsets: &Offsets) -> Offset {
+        match self {
+            Self::ReadUncommitted => offsets.high_watermark,
+            Self::ReadCommitted => offsets.last_stable_offset,
+        }
+    }
+}
+
+/// What to read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadBounds {
+    /// The first record wanted; the batch that holds it is returned whole.
+    pub offset: Offset,
+    /// Stop before the batch that would exceed this.
+    pub bytes_max: usize,
+    /// The first batch is returned even if it alone exceeds `bytes_max`.
+    pub at_least_one: bool,
+    /// How far.
+    pub isolation: Isolation,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Read {
+    /// Whole batches in offset order, as slices of what lies in memory.
+    pub slices: Vec<Bytes>,
+    /// Their sum.
+    pub bytes: usize,
+    /// The partition's marks when the read began.
+    pub offsets: Offsets,
+    /// With read_committed: aborted transactions that have records in what was read.
+    pub aborted: Option<Vec<AbortedTxn>>,
+}
+
+/// A run of batches to take from one slot.
+struct Taken {
+    from: u64,
+    to: u64,
+    end: Offset,
+    full: bool,
+}
+
+impl Partition {
+    /// How many bytes a read at `offset` would find now; `None`: more than memory holds.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`], [`Error::OffsetOutOfRange`].
+    pub fn available(&self, offset: Offset, isolation: Isolation) -> Result<Option<u64>, Error> {
+        let state = self.lead()?;
+        let offsets = state.offsets();
+        self.check_range(offset, &offsets)?;
+        let end = isolation.end(&offsets);
+        if offset >= end {
+            return Ok(Some(0));
+        }
+        Ok(state.bytes_between(offset, end))
+    }
+
+    fn check_range(&self, offset: Offset, offsets: &Offsets) -> Result<(), Error> {
+        if offset >= offsets.log_start && offset <= offsets.log_end {
+            return Ok(());
+        }
+        let (tp, log_start, log_end) = (self.tp, offsets.log_start, offsets.log_end);
+        Err(Error::OffsetOutOfRange { tp, offset, log_start, log_end })
+    }
+
+    /// Reads batches from `bounds.offset` on. Never waits for records, only for the store.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`]; [`Error::OffsetOutOfRange`], which needs a proof of leadership before it is said (law 9);
+    /// [`Error::Object`], [`Error::Manifest`], [`Error::Corrupt`] of reads from the store.
+    pub async fn read(&self, remote: &Remote, bounds: ReadBounds) -> Result<Read, Error> {
+        let (offsets, runs) = {
+            let state = self.lead()?;
+            let offsets = state.offsets();
+            self.check_range(bounds.offset, &offsets)?;
+            let runs = state
+                .place_of(bounds.offset)
+                .map(|place| state.stable_from(place, bounds.bytes_max));
+            (offsets, runs)
+        };
+        let end = bounds.isolation.end(&offsets);
+        let slices = if bounds.offset >= end {
+            Vec::new()
+        } else {
+            match runs {
+                Some(runs) => self.read_tail(remote, bounds, end, runs).await?,
+                None => remote.read(self.tp, bounds, end).await?,
+            }
+        };
+        let bytes = slices.iter().map(Bytes::len).sum();
+        let aborted = self.aborted_in(bounds, end, bytes);
+        Ok(Read { slices, bytes, offsets, aborted })
+    }
+
+    fn aborted_in(&self, bounds: ReadBounds, end: Offset, bytes: usize) -> Option<Vec<AbortedTxn>> {
+        match bounds.isolation {
+            Isolation::ReadUncommitted => None,
+            Isolation::ReadCommitted if bytes == 0 => Some(Vec::new()),
+            Isolation::ReadCommitted => Some(self.lock().aborted.between(bounds.offset, end)),
+        }
+    }
+
+    async fn read_tail(
+        &self,
+        remote: &Remote,
+        bounds: ReadBounds,
+        end: Offset,
+        slots: Vec<SlotId>,
+    ) -> Result<Vec<Bytes>, Error> {
+        let mut slices = Vec::new();
+        let mut left = bounds;
+        let mut bytes = 0_usize;
+        for slot in slots {
+            let source = self.wal.source(slot);
+            let index: &Arc<SlotIndex> = match &source {
+                BodySource::Memory(tail) => &tail.index,
+                BodySource::Store(index) => index,
+                // It was committed and let go since the plan was made: the rest is the manifest's.
+                BodySource::Manifest if slices.is_empty() => {
+                    return remote.read(self.tp, left, end).await;
+                }
+                BodySource::Manifest => break,
+            };
+            left.bytes_max = bounds.bytes_max.saturating_sub(bytes);
+            left.at_least_one = bounds.at_least_one && slices.is_empty();
+            let Some(taken) = self.take(index, left, end) else { break };
+            match &source {
+                BodySource::Memory(tail) => tail.slices(taken.from, taken.to, &mut slices),
+                _ => slices
+                    .push(remote.slot_range(self.wal.chain(), slot, taken.from..taken.to).await?),
+            }
+            bytes += usize::try_from(taken.to - taken.from).expect("a slot fits in memory");
+            left.offset = taken.end;
+            if taken.full {
+                break;
+            }
+        }
+        Ok(slices)
+    }
+
+    /// The batches of this partition's run that fit. None: not even the first.
+    fn take(&self, index: &SlotIndex, left: ReadBounds, end: Offset) -> Option<Taken> {
+        let run = run_of(index, self.tp)?;
+        let batches = index.batches_from(run, left.offset);
+        let mut taken: Option<Taken> = None;
+        let from = run.position + u64::from(batches.first()?.position);
+        for batch in batches {
+            let to = run.position + u64::from(batch.position) + u64::from(batch.bytes);
+            let fits = to - from <= left.bytes_max as u64 || (taken.is_none() && left.at_least_one);
+            let batch_end = batch.end_offset();
+            if !fits || batch_end > end {
+                return taken.map(|taken| Taken { full: true, ..taken });
+            }
+            taken = Some(Taken { from, to, end: batch_end, full: false });
+        }
+        taken
+    }
+
+    /// The slots of the stable tail, oldest first.
+    pub(super) fn stable_tail_slots(&self) -> Vec<SlotId> {
+        self.lock().stable_from(0, usize::MAX)
+    }
+
+    pub(super) fn index_of(&self, slot: SlotId) -> Option<Arc<SlotIndex>> {
+        match self.wal.source(slot) {
+            BodySource::Memory(tail) => Some(Arc::clone(&tail.index)),
+            BodySource::Store(index) => Some(index),
+            BodySource::Manifest => None,
+        }
+    }
+
+    /// The bytes `from..to` of a slot of our own chain, in one piece.
+    pub(super) async fn bytes_of(
+        &self,
+        remote: &Remote,
+        slot: SlotId,
+        from: u64,
+        to: u64,
+    ) -> Result<Bytes, Error> {
+        let BodySource::Memory(tail) = self.wal.source(slot) else {
+            return remote.slot_range(self.wal.chain(), slot, from..to).await;
+        };
+        let mut slices = Vec::new();
+        tail.slices(from, to, &mut slices);
+        if let [only] = slices.as_slice() {
+            return Ok(only.clone());
+        }
+        let mut whole =
+            BytesMut::with_capacity(usize::try_from(to - from).expect("a slot fits in memory"));
+        for slice in &slices {
+            whole.extend_from_slice(slice);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl super::partition::State {
+    /// The slots of stable runs from `place` on that together hold at least `bytes`, or all.
+    fn stable_from(&self, place: usize, bytes: usize) -> Vec<SlotId> {
+        let mut slots = Vec::new();
+        let mut reach = None;
+        for run in self.tail.range(place..).take_while(|run| run.end <= self.high_watermark) {
+            // The first run may hold wanted bytes only at its end, so its size does not count.
+            let reach = *reach.get_or_insert_with(|| run.bytes_end.saturating_add(bytes as u64));
+            slots.push(run.slot);
+            if run.bytes_end > reach {
+                break;
+            }
+        }
+        slots
+    }
+}
