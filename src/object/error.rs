@@ -158,6 +158,22 @@ impl Error {
         }
     }
 
+    /// One word for metrics.
+    pub(super) fn kind_name(&self) -> &'static str {
+        match self {
+            Self::AlreadyExists { .. } => "exists",
+            Self::NotFound { .. } => "not_found",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::Throttled { .. } => "throttled",
+            Self::Timeout { .. } => "timeout",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Denied { .. } => "denied",
+            Self::Full { .. } => "full",
+            Self::Refused { .. } => "refused",
+            Self::DurabilityLost { .. } => "durability_lost",
+        }
+    }
+
     /// A timeout that we set ourselves.
     pub(super) fn timed_out(key: &Key, after: std::time::Duration) -> Self {
         Self::Timeout { key: key.clone(), cause: Cause::new(RawFault::Timeout { after }) }

@@ -9,9 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+};
+use tokio::sync::watch;
 
+use super::directory::DirectoryStore;
 use super::error::Error;
+use super::health::{Health, StoreHealth};
 use super::keys::Key;
 use super::payload::Payload;
 
@@ -53,25 +58,33 @@ pub struct Store {
     data: RawStore,
     meta: RawStore,
     locality: Locality,
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store({})", self.data)
-    }
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.data.fmt(f)
-    }
+    directory: Option<DirectoryStore>,
+    health: Health,
 }
 
 impl Store {
     /// A store over one driver, which must not retry by itself.
     #[must_use]
     pub fn new(raw: RawStore, locality: Locality) -> Self {
-        Self { data: Arc::clone(&raw), meta: raw, locality }
+        let meta = Arc::clone(&raw);
+        Self { data: raw, meta, locality, directory: None, health: Health::new() }
+    }
+
+    /// The same with a driver of its own for SlateDB.
+    pub(super) fn with_meta(self, meta: RawStore) -> Self {
+        Self { meta, ..self }
+    }
+
+    pub(super) fn over_directory(directory: DirectoryStore, health: Health) -> Self {
+        let raw: RawStore = Arc::new(directory.clone());
+        Self { health, directory: Some(directory), ..Self::new(raw, Locality::Directory) }
+    }
+
+    /// The same store with every request going through what `wrap` makes of its driver: a test's faults.
+    #[must_use]
+    pub fn wrapped(&self, wrap: impl Fn(RawStore) -> RawStore) -> Self {
+        let (data, meta) = (wrap(Arc::clone(&self.data)), wrap(Arc::clone(&self.meta)));
+        Self { data, meta, ..self.clone() }
     }
 
     /// What kind of place this is.
@@ -86,13 +99,28 @@ impl Store {
         Arc::clone(&self.meta)
     }
 
+    /// Whether the store takes writes, as its writers find.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<StoreHealth> {
+        self.health.watch()
+    }
+
+    pub(super) fn report(&self) -> &Health {
+        &self.health
+    }
+
     /// Writes an object unless its name is taken. One try; on a directory a success is durable.
     ///
     /// # Errors
     /// By fate: see [`Error::fate`]. `AlreadyExists` also when another put of this name is under way.
     pub async fn put_if_absent(&self, key: &Key, payload: Payload) -> Result<(), Error> {
+        self.put_shared(key, payload.into_put()).await
+    }
+
+    /// The same for bytes that are put more than once.
+    pub(super) async fn put_shared(&self, key: &Key, payload: PutPayload) -> Result<(), Error> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let put = self.data.put_opts(&path(key), payload.into_put(), options).await;
+        let put = self.data.put_opts(&path(key), payload, options).await;
         put.map(drop).map_err(|source| Error::from_raw(key, source))
     }
 
@@ -161,18 +189,19 @@ impl Store {
     ///
     /// # Errors
     /// `DurabilityLost`: the process must end.
-    #[expect(clippy::unused_async, reason = "the directory's part lands next")]
-    pub async fn make_durable(&self, _key: &Key) -> Result<(), Error> {
-        Ok(())
+    pub async fn make_durable(&self, key: &Key) -> Result<(), Error> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        directory.make_durable(key.as_str()).await.map_err(|source| Error::from_raw(key, source))
     }
 
     /// Creates a directory and makes it and its ancestors survive a crash. Nothing to do elsewhere.
     ///
     /// # Errors
     /// `DurabilityLost`: the process must end; or why it cannot be created.
-    #[expect(clippy::unused_async, reason = "the directory's part lands next")]
-    pub async fn prepare_dir(&self, _dir: &str) -> Result<(), Error> {
-        Ok(())
+    pub async fn prepare_dir(&self, dir: &str) -> Result<(), Error> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let prepared = directory.prepare_dir(dir).await;
+        prepared.map_err(|source| Error::from_raw(&Key::new(dir), source))
     }
 
     async fn read(&self, key: &Key, range: Option<GetRange>) -> Result<Suffix, Error> {
@@ -187,4 +216,16 @@ impl Store {
 
 fn path(key: &Key) -> Path {
     Path::from(key.as_str())
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.data)
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.data.fmt(f)
+    }
 }

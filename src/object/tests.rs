@@ -13,7 +13,13 @@ fn clock() -> SharedClock {
 #[tokio::test]
 async fn stores_put_once_and_read_back() {
     let dir = tempfile::tempdir().unwrap();
-    for store in [build::memory(clock()), build::directory(dir.path()).unwrap()] {
+    let disk = TestDisk::new(clock());
+    let stores = [
+        build::memory(clock()),
+        build::directory(dir.path()).unwrap(),
+        build::test_disk(&disk).unwrap(),
+    ];
+    for store in stores {
         let key = Key::new("a/b/1");
         let payload = Payload(vec![Bytes::from_static(b"hello "), Bytes::from_static(b"world")]);
         store.prepare_dir("a/b").await.unwrap();

@@ -1,0 +1,140 @@
+//! The store clients for buckets: S3 and what speaks like it, Google's, Azure's.
+//!
+//! Two clients each: ours, which never retries by itself because only `retry` knows whose bytes lie under a name, and
+//! SlateDB's, which retries a little.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut};
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::prefix::PrefixStore;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+
+use super::build::OpenError;
+use super::credentials::ChainCredentials;
+use super::error::Cause;
+use super::store::{Locality, RawStore, Store};
+use crate::base::clock::SharedClock;
+use crate::config::StoreConfig;
+
+/// SlateDB's client gives up so soon, and SlateDB itself then decides.
+const META_RETRIES: usize = 4;
+const META_RETRY_FOR: Duration = Duration::from_secs(30);
+/// What stores that are not Amazon's take where a region must be signed.
+const ANY_REGION: &str = "us-east-1";
+
+/// Who retries.
+#[derive(Clone, Copy)]
+enum Client {
+    /// Ours: nobody below us.
+    Data,
+    /// SlateDB's.
+    Meta,
+}
+
+impl Client {
+    fn retry(self) -> RetryConfig {
+        match self {
+            Self::Data => RetryConfig { max_retries: 0, ..RetryConfig::default() },
+            Self::Meta => {
+                let (max_retries, retry_timeout) = (META_RETRIES, META_RETRY_FOR);
+                RetryConfig { max_retries, retry_timeout, ..RetryConfig::default() }
+            }
+        }
+    }
+}
+
+fn options(config: &StoreConfig) -> ClientOptions {
+    ClientOptions::new()
+        .with_timeout(config.request_timeout)
+        .with_connect_timeout(config.connect_timeout)
+        .with_allow_http(config.allow_http)
+        // The load spreads over connections; one HTTP/2 connection would be one queue.
+        .with_http1_only()
+}
+
+/// A bucket of Amazon's, or of a store that speaks like S3 at `config.endpoint`.
+pub(super) async fn s3(
+    config: &StoreConfig,
+    bucket: &str,
+    prefix: &str,
+    clock: SharedClock,
+) -> Result<Store, OpenError> {
+    let mut chain = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(region) = config.region.clone() {
+        chain = chain.region(Region::new(region));
+    }
+    let sdk = chain.load().await;
+    let region = match (sdk.region(), &config.endpoint) {
+        (Some(region), _) => region.to_string(),
+        (None, Some(_)) => ANY_REGION.to_owned(),
+        (None, None) => return Err(OpenError::NoRegion),
+    };
+    let source = sdk.credentials_provider().ok_or(OpenError::NoCredentialChain)?;
+    let credentials = Arc::new(ChainCredentials::new(source, clock));
+    // Asked now, so that a start without credentials fails with their name and not with the first put.
+    credentials.get().await?;
+
+    let open = |client: Client| -> Result<RawStore, OpenError> {
+        let plain = config.endpoint.as_ref().is_some_and(|at| at.starts_with("http:"));
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(&region)
+            .with_credentials(Arc::clone(&credentials) as _)
+            .with_virtual_hosted_style_request(!config.path_style)
+            .with_s3_express(config.express)
+            // Without TLS the signature is what guards the body.
+            .with_unsigned_payload(config.unsigned_payload && !plain)
+            .with_checksum_algorithm(Checksum::CRC64NVME)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_client_options(options(config))
+            .with_retry(client.retry());
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.with_endpoint(endpoint.trim_end_matches('/'));
+        }
+        Ok(under(prefix, builder.build().map_err(refused)?))
+    };
+    Ok(Store::new(open(Client::Data)?, Locality::Bucket).with_meta(open(Client::Meta)?))
+}
+
+/// A bucket of Google's. Credentials as Google's own tools find them.
+pub(super) fn gcs(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Store, OpenError> {
+    let open = |client: Client| -> Result<RawStore, OpenError> {
+        let builder = GoogleCloudStorageBuilder::from_env()
+            .with_bucket_name(bucket)
+            .with_client_options(options(config))
+            .with_retry(client.retry());
+        Ok(under(prefix, builder.build().map_err(refused)?))
+    };
+    Ok(Store::new(open(Client::Data)?, Locality::Bucket).with_meta(open(Client::Meta)?))
+}
+
+/// A container of Azure's. Account and credentials from Azure's own variables.
+pub(super) fn azure(
+    config: &StoreConfig,
+    container: &str,
+    prefix: &str,
+) -> Result<Store, OpenError> {
+    let open = |client: Client| -> Result<RawStore, OpenError> {
+        let mut builder = MicrosoftAzureBuilder::from_env()
+            .with_container_name(container)
+            .with_client_options(options(config))
+            .with_retry(client.retry());
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.with_endpoint(endpoint.clone());
+        }
+        Ok(under(prefix, builder.build().map_err(refused)?))
+    };
+    Ok(Store::new(open(Client::Data)?, Locality::Bucket).with_meta(open(Client::Meta)?))
+}
+
+fn under(prefix: &str, client: impl ObjectStore) -> RawStore {
+    if prefix.is_empty() { Arc::new(client) } else { Arc::new(PrefixStore::new(client, prefix)) }
+}
+
+fn refused(source: object_store::Error) -> OpenError {
+    OpenError::Client(Cause::new(source))
+}

@@ -1,0 +1,322 @@
+//! The one place that retries puts: the same bytes under the same name, until it is known what became of them.
+//!
+//! Owns the ambiguity of a put (law 6): a reply that says "exists", or no reply, is settled by reading the object's header.
+//! Throttling, timeouts and outages are retried without end (law 4); the caller bounds what it admits, not what it stores.
+//! Does not know what a header means: the caller's `classify` does. The store client below does not retry.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{Either, select};
+use object_store::PutPayload;
+use tokio::time::Instant;
+
+use super::error::{Error, Fate};
+use super::keys::Key;
+use super::latency::Latency;
+use super::metrics::Metrics;
+use super::payload::Payload;
+use super::store::{Locality, Store};
+use crate::base::backoff::Backoff;
+use crate::base::clock::sleep;
+use crate::base::rng::Rng;
+use crate::telemetry::Registry;
+
+/// So much of an object is read to learn whose it is.
+pub const HEADER_BYTES: u64 = 64;
+
+/// Whose object lies under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// What this put wanted to write.
+    Ours,
+    /// A fence: nobody will ever write here.
+    Fence,
+    /// Neither.
+    Foreign,
+}
+
+/// Says whose object begins with these bytes, at most [`HEADER_BYTES`] of them; the object may be shorter.
+pub type Classify = dyn Fn(&[u8]) -> Ownership + Send + Sync;
+
+/// What became of a put. Nothing else ever happens to it.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The bytes are there, durably.
+    Stored,
+    /// A fence has the name; this is how it begins.
+    Fenced {
+        /// The first bytes of the fence.
+        header: Bytes,
+    },
+    /// Something else has the name; this is how it begins.
+    Foreign {
+        /// The first bytes of the object.
+        header: Bytes,
+    },
+    /// The store will not take it however often it is asked, or durability is lost.
+    Refused(Error),
+}
+
+/// How puts are tried again.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The longest that one try may take. A local directory has no such bound: a file call cannot be cancelled.
+    pub try_timeout: Duration,
+    /// A try that takes longer counts as a failure for the store's health, again and again, though it goes on.
+    pub stall_after: Duration,
+    /// Whether a slow put is sent a second time. Never on a local directory.
+    pub hedge: bool,
+    /// The first and the longest wait between tries.
+    pub backoff: (Duration, Duration),
+    /// How long a refusal (no permission, no such bucket) is believed to pass by itself.
+    pub refusal_patience: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            try_timeout: Duration::from_secs(30),
+            stall_after: Duration::from_secs(3),
+            hedge: true,
+            backoff: (Duration::from_millis(20), Duration::from_secs(5)),
+            refusal_patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A hedge before this would only race the network.
+const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
+
+/// Puts objects until it is known what became of them. Clones share what they learnt about the store.
+#[derive(Debug, Clone)]
+pub struct Putter {
+    store: Store,
+    policy: Policy,
+    rng: Rng,
+    latency: Arc<Mutex<Latency>>,
+    metrics: Metrics,
+}
+
+/// What is known after one step.
+enum Step {
+    Done(Outcome),
+    /// The name was free when it was read.
+    Absent(Error),
+    Failed(Error),
+}
+
+/// What to ask next.
+#[derive(Clone, Copy)]
+enum Ask {
+    Put,
+    Read,
+}
+
+impl Putter {
+    /// Puts into `store`.
+    #[must_use]
+    pub fn new(store: Store, policy: Policy, rng: Rng, registry: &Registry) -> Self {
+        let metrics = Metrics::new(registry);
+        Self { store, policy, rng, latency: Arc::default(), metrics }
+    }
+
+    /// Puts one object under a name that only this put, a fence or a mistake can take, and resolves when its fate is
+    /// settled: while the store throttles or is away, that is never.
+    ///
+    /// Dropping the future stops the tries and settles nothing: a try on its way may still land. The same bytes may then be
+    /// put again under the same name, never others.
+    pub async fn put_once(&self, key: &Key, payload: Payload, classify: &Classify) -> Outcome {
+        let begun = Instant::now();
+        let (bytes, payload) = (payload.len(), payload.into_put());
+        let (first, longest) = self.policy.backoff;
+        let mut backoff = Backoff::new(first, longest, self.rng.clone());
+        let mut refused_since = None;
+        let mut ask = Ask::Put;
+        loop {
+            let step = match ask {
+                Ask::Put => self.put(key, bytes, &payload, classify).await,
+                Ask::Read => self.read(key, classify, None).await,
+            };
+            let error = match (step, ask) {
+                (Step::Done(outcome), _) => {
+                    self.metrics.put_seconds.observe(begun.elapsed().as_secs_f64());
+                    self.store.report().succeeded();
+                    return outcome;
+                }
+                (Step::Absent(_), Ask::Read) => {
+                    ask = Ask::Put;
+                    continue;
+                }
+                (Step::Absent(error) | Step::Failed(error), _) => error,
+            };
+            self.note_failure(key, &error);
+            if self.is_final(&error, &mut refused_since) {
+                return Outcome::Refused(error);
+            }
+            // A read is cheaper than a put, and after an unknown fate it often settles the matter.
+            ask = match (ask, error.fate()) {
+                (Ask::Put, Fate::MaybeWritten) if !matches!(error, Error::AlreadyExists { .. }) => {
+                    Ask::Read
+                }
+                _ => Ask::Put,
+            };
+            sleep(backoff.next_delay()).await;
+        }
+    }
+
+    /// One try, hedged when it is slow, settled by a read when the name turns out to be taken.
+    async fn put(&self, key: &Key, bytes: u64, payload: &PutPayload, classify: &Classify) -> Step {
+        let begun = Instant::now();
+        match self.put_hedged(key, bytes, payload).await {
+            Ok(()) => {
+                self.latency().observe(bytes, begun.elapsed());
+                Step::Done(Outcome::Stored)
+            }
+            Err(error @ Error::AlreadyExists { .. }) => self.read(key, classify, Some(error)).await,
+            Err(error) => Step::Failed(error),
+        }
+    }
+
+    async fn put_hedged(&self, key: &Key, bytes: u64, payload: &PutPayload) -> Result<(), Error> {
+        let mut first = Box::pin(self.try_put(key, payload));
+        let slow = self.latency().p95(bytes).map(|p95| p95.max(HEDGE_AFTER_MIN));
+        let Some(slow) = slow.filter(|_| self.may_hedge()) else { return first.await };
+        tokio::select! {
+            biased;
+            done = &mut first => return done,
+            () = sleep(slow) => {}
+        }
+        if !self.latency().take_hedge() {
+            return first.await;
+        }
+        self.metrics.hedges.inc();
+        let second = Box::pin(self.try_put(key, payload));
+        match select(first, second).await {
+            // "Exists" is the other one's doing, or older: the read that follows tells.
+            Either::Left((done @ (Ok(()) | Err(Error::AlreadyExists { .. })), _))
+            | Either::Right((done @ (Ok(()) | Err(Error::AlreadyExists { .. })), _)) => done,
+            Either::Left((Err(_), second)) => second.await,
+            Either::Right((Err(_), first)) => first.await,
+        }
+    }
+
+    fn may_hedge(&self) -> bool {
+        self.policy.hedge && self.store.locality() != Locality::Directory
+    }
+
+    async fn try_put(&self, key: &Key, payload: &PutPayload) -> Result<(), Error> {
+        self.bounded(key, self.store.put_shared(key, payload.clone())).await
+    }
+
+    /// Learns whose object has the name. `taken` is the answer that said so.
+    async fn read(&self, key: &Key, classify: &Classify, taken: Option<Error>) -> Step {
+        let header = match self.bounded(key, self.store.get_range(key, 0..HEADER_BYTES)).await {
+            Ok(header) => header,
+            Err(Error::OutOfRange { .. }) => Bytes::new(),
+            // 409 means no more than that another put was under way.
+            Err(absent @ Error::NotFound { .. }) => return Step::Absent(taken.unwrap_or(absent)),
+            Err(error) => return Step::Failed(error),
+        };
+        match classify(&header) {
+            Ownership::Fence => Step::Done(Outcome::Fenced { header }),
+            Ownership::Foreign => Step::Done(Outcome::Foreign { header }),
+            // On a directory what is visible is not durable: the sync must begin after it was seen.
+            Ownership::Ours => match self.store.make_durable(key).await {
+                Ok(()) => {
+                    self.metrics.found.inc();
+                    Step::Done(Outcome::Stored)
+                }
+                Err(error) => Step::Failed(error),
+            },
+        }
+    }
+
+    /// Bounds one request in time and tells the store's health while it stalls.
+    async fn bounded<T>(
+        &self,
+        key: &Key,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let (begun, stall) = (Instant::now(), self.policy.stall_after);
+        let unbounded = self.store.locality() == Locality::Directory;
+        let mut request = std::pin::pin!(request);
+        loop {
+            let left = self.policy.try_timeout.saturating_sub(begun.elapsed());
+            if left.is_zero() && !unbounded {
+                return Err(Error::timed_out(key, self.policy.try_timeout));
+            }
+            let wait = if unbounded { stall } else { stall.min(left) };
+            tokio::select! {
+                biased;
+                done = &mut request => return done,
+                () = sleep(wait) => {}
+            }
+            if wait == stall {
+                self.store.report().failed(Error::timed_out(key, begun.elapsed()));
+            }
+        }
+    }
+
+    fn note_failure(&self, key: &Key, error: &Error) {
+        tracing::warn!(%key, %error, "put not settled yet");
+        self.metrics.failures.with_label_values(&[error.kind_name()]).inc();
+        self.store.report().failed(error.clone());
+    }
+
+    /// Whether trying again cannot change the answer.
+    fn is_final(&self, error: &Error, refused_since: &mut Option<Instant>) -> bool {
+        match error {
+            Error::DurabilityLost { .. } => true,
+            // Permissions and buckets are mended by people, and credentials are replaced while they run out.
+            Error::Denied { .. }
+            | Error::Refused { .. }
+            | Error::NotFound { .. }
+            | Error::OutOfRange { .. } => {
+                let since = refused_since.get_or_insert_with(Instant::now);
+                since.elapsed() >= self.policy.refusal_patience
+            }
+            Error::AlreadyExists { .. }
+            | Error::Throttled { .. }
+            | Error::Timeout { .. }
+            | Error::Unavailable { .. }
+            | Error::Full { .. } => {
+                *refused_since = None;
+                false
+            }
+        }
+    }
+
+    fn latency(&self) -> MutexGuard<'_, Latency> {
+        // A panic between two pushes leaves nothing half done.
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tries a read until it succeeds, fails for good, or `budget` is used up; then the last error.
+///
+/// # Errors
+/// The first that is not retriable, or the last.
+pub async fn read_within<T, F>(
+    budget: Duration,
+    rng: &Rng,
+    mut read: impl FnMut() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let deadline = Instant::now() + budget;
+    let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1), rng.clone());
+    loop {
+        let error = match read().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let delay = backoff.next_delay();
+        if !error.is_retriable() || Instant::now() + delay >= deadline {
+            return Err(error);
+        }
+        sleep(delay).await;
+    }
+}
