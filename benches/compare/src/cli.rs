@@ -1,0 +1,58 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures Thalweg and Apache Kafka side by side: in turn, on this machine, with the same client.
+#[derive(Parser, Debug)]
+pub struct Options {
+    /// Measure only rows whose name is this or begins with it; may be given more than once. `--list` names them.
+    #[arg(long, value_name = "ROW")]
+    pub only: Vec<String>,
+    /// Rounds of each row: a round is one turn of each system.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// Factor on every volume and duration; below 1 for a quick look.
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+    /// Show the rows and end.
+    #[arg(long)]
+    pub list: bool,
+    /// Measure one system only.
+    #[arg(long, value_enum)]
+    pub system: Option<Choice>,
+    /// Thalweg's program.
+    #[arg(long, env = "THALWEG_BIN")]
+    pub thalweg: Option<PathBuf>,
+    /// The folder with Apache Kafka's jars.
+    #[arg(long, env = "KAFKA_JARS")]
+    pub kafka: Option<PathBuf>,
+    /// The store emulator's program.
+    #[arg(long, env = "STORE_EMULATOR_BIN")]
+    pub emulator: PathBuf,
+    /// Where brokers keep their data during the run: on the disk that is to be measured.
+    #[arg(long, default_value = "/tmp", value_name = "DIR")]
+    pub scratch: PathBuf,
+    /// Keep what the run wrote there, logs of the brokers included.
+    #[arg(long)]
+    pub keep: bool,
+    /// Byte cap of Thalweg's memory store.
+    #[arg(long, default_value = "4GiB")]
+    pub memory_max: String,
+    /// First of the ports that brokers take.
+    #[arg(long, default_value_t = 19_200)]
+    pub first_port: u16,
+    /// Write table, JSON and pictures to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub results: Option<PathBuf>,
+}
+
+/// A system by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// This project.
+    Thalweg,
+    /// Apache Kafka.
+    Kafka,
+}

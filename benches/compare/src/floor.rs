@@ -1,0 +1,63 @@
+//! The least latency that a flush budget over a store of some profile allows, by simulation.
+//!
+//! Records arrive evenly; a slot closes when its oldest record has waited for the budget; slots upload in parallel; an
+//! acknowledgement waits for its slot's PUT and for those of all earlier slots. Nothing else costs any time.
+
+use std::collections::VecDeque;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+/// Milliseconds at p50, p99 and p99.9 of one PUT, as the store emulator draws them.
+#[derive(Debug, Clone, Copy)]
+pub struct PutLatency(pub [f64; 3]);
+
+/// S3 Standard.
+pub const S3_STANDARD: PutLatency = PutLatency([100.0, 195.0, 274.0]);
+/// S3 Express One Zone.
+pub const S3_EXPRESS: PutLatency = PutLatency([5.0, 10.0, 20.0]);
+
+/// p50, p99 and p99.9 in milliseconds.
+pub fn floor(put: PutLatency, flush_ms: f64) -> [f64; 3] {
+    const SLOTS: usize = 200_000;
+    const WITHIN: usize = 10;
+    let mut rng = StdRng::seed_from_u64(11);
+    let mut latencies = Vec::with_capacity(SLOTS * WITHIN);
+    let mut stable = VecDeque::from([0.0f64]);
+    for slot in 0..SLOTS {
+        let closed = (slot + 1) as f64 * flush_ms;
+        let before = stable.pop_front().unwrap_or(0.0);
+        let end = (closed + put.draw(&mut rng)).max(before);
+        stable.push_back(end);
+        for record in 0..WITHIN {
+            let arrived = closed - flush_ms * (record as f64 + rng.random::<f64>()) / WITHIN as f64;
+            latencies.push(end - arrived);
+        }
+    }
+    latencies.sort_by(f64::total_cmp);
+    [0.5, 0.99, 0.999].map(|quantile| latencies[(latencies.len() as f64 * quantile) as usize])
+}
+
+impl PutLatency {
+    /// Log-normal between the quantiles, as in the store emulator.
+    fn draw(self, rng: &mut impl Rng) -> f64 {
+        const Z99: f64 = 2.326_347_9;
+        const Z999: f64 = 3.090_232_3;
+        let radius: f64 = 1.0 - rng.random::<f64>();
+        let z = (-2.0 * radius.ln()).sqrt() * (rng.random::<f64>() * std::f64::consts::TAU).cos();
+        let [p50, p99, p999] = self.0.map(f64::ln);
+        let tail = (z - Z99).max(0.0) / (Z999 - Z99) * (p999 - p99);
+        (p50 + (p99 - p50) * z.min(Z99) / Z99 + tail).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s3_standard_with_a_budget_of_100_ms() {
+        let [p50, p99, _] = floor(S3_STANDARD, 100.0);
+        assert!((p50 - 154.0).abs() < 6.0, "p50 {p50}");
+        assert!((p99 - 265.0).abs() < 15.0, "p99 {p99}");
+    }
+}

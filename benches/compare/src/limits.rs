@@ -1,0 +1,123 @@
+//! What the machine itself can do, measured in the same run: the figures beside which a broker's stand.
+
+mod s3;
+
+pub use s3::stamp;
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    time::Instant,
+};
+
+use anyhow::Context;
+use crc_fast::{CrcAlgorithm, checksum};
+use serde::Serialize;
+
+use crate::{system::Emulator, usage::thread_cpu_seconds};
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// The limits. CPU is in seconds per GiB.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Limits {
+    /// One TCP connection over the loopback, MB/s.
+    pub loopback_rate: f64,
+    /// Its sender's CPU.
+    pub loopback_send_cpu: f64,
+    /// Its receiver's CPU.
+    pub loopback_receive_cpu: f64,
+    /// CRC-32C over 1 MB buffers, MB/s on one core.
+    pub crc_rate: f64,
+    /// The same as CPU.
+    pub crc_cpu: f64,
+    /// 8 MiB writes, each to a file of its own and synced, MB/s.
+    pub disk_rate: f64,
+    /// 8 MiB PUTs to the emulator, two connections, MB/s.
+    pub put_rate: f64,
+    /// 8 MiB GETs from the emulator, two connections, MB/s.
+    pub get_rate: f64,
+}
+
+impl Limits {
+    /// Measures all of them; takes some seconds.
+    pub fn measure(directory: &Path, emulator: &Path) -> anyhow::Result<Self> {
+        let mut limits = Self::default();
+        limits.loopback()?;
+        limits.crc();
+        limits.disk(directory)?;
+        if emulator.exists() {
+            let emulator = Emulator::start(emulator, directory, "zero")?;
+            (limits.put_rate, limits.get_rate) = s3::rates(emulator.address())?;
+        }
+        Ok(limits)
+    }
+
+    /// What a broker cannot avoid for each GiB produced: to receive it and to check it.
+    pub fn produce_cpu(&self) -> f64 {
+        self.loopback_receive_cpu + self.crc_cpu
+    }
+
+    fn loopback(&mut self) -> anyhow::Result<()> {
+        const BYTES: usize = 2 << 30;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let sender = std::thread::spawn(move || -> anyhow::Result<f64> {
+            let mut stream = TcpStream::connect(address)?;
+            let chunk = vec![7u8; 1 << 20];
+            let before = thread_cpu_seconds();
+            for _ in 0..BYTES / chunk.len() {
+                stream.write_all(&chunk)?;
+            }
+            Ok(thread_cpu_seconds() - before)
+        });
+        let (mut stream, _) = listener.accept()?;
+        let mut buffer = vec![0u8; 256 << 10];
+        let (began, before) = (Instant::now(), thread_cpu_seconds());
+        let mut received = 0;
+        while received < BYTES {
+            received += stream.read(&mut buffer)?;
+        }
+        let gibibytes = BYTES as f64 / GIB;
+        self.loopback_rate = BYTES as f64 / 1e6 / began.elapsed().as_secs_f64();
+        self.loopback_receive_cpu = (thread_cpu_seconds() - before) / gibibytes;
+        let sent = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
+        self.loopback_send_cpu = sent / gibibytes;
+        Ok(())
+    }
+
+    fn crc(&mut self) {
+        // Larger than the caches, so that it is read from memory as a frame that just arrived partly is.
+        let buffer = vec![3u8; 64 << 20];
+        let (began, before) = (Instant::now(), thread_cpu_seconds());
+        let mut bytes = 0usize;
+        while began.elapsed().as_secs_f64() < 0.5 {
+            for chunk in buffer.chunks(1_000_000) {
+                std::hint::black_box(checksum(CrcAlgorithm::Crc32Iscsi, chunk));
+                bytes += chunk.len();
+            }
+        }
+        self.crc_rate = bytes as f64 / 1e6 / began.elapsed().as_secs_f64();
+        self.crc_cpu = (thread_cpu_seconds() - before) / (bytes as f64 / GIB);
+    }
+
+    fn disk(&mut self, directory: &Path) -> anyhow::Result<()> {
+        const WRITES: usize = 48;
+        let chunk = vec![5u8; 8 << 20];
+        let directory = directory.join("disk");
+        std::fs::create_dir_all(&directory)?;
+        let began = Instant::now();
+        for number in 0..WRITES {
+            let path = directory.join(number.to_string());
+            let mut file = File::create(&path)
+                .with_context(|| format!("could not write {}", path.display()))?;
+            file.write_all(&chunk)?;
+            file.sync_all()?;
+        }
+        self.disk_rate = (WRITES * chunk.len()) as f64 / 1e6 / began.elapsed().as_secs_f64();
+        std::fs::remove_dir_all(&directory)?;
+        Ok(())
+    }
+}

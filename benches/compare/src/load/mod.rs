@@ -1,0 +1,7 @@
+//! The loads: what clients do to a broker, without knowing whose broker it is.
+
+pub mod paced;
+pub mod payload;
+pub mod requests;
+pub mod throughput;
+pub mod window;

@@ -1,0 +1,130 @@
+//! Many connections, each with one small Produce request in flight: what a request costs, whatever it carries.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    stats::Latencies,
+    wire::{Batch, ProduceRequest, check_produced, frame},
+};
+
+/// One record a request.
+#[derive(Debug, Clone)]
+pub struct OneRecord {
+    /// Broker.
+    pub address: String,
+    /// Topic.
+    pub topic: String,
+    /// Number of its partitions; connections take them in turn.
+    pub partitions: i32,
+    /// Number of connections.
+    pub connections: i32,
+    /// Bytes of the record's value.
+    pub value_bytes: usize,
+}
+
+/// Requests under way on a thread of their own, until stopped.
+pub struct Running {
+    answered: Arc<AtomicU64>,
+    latencies: Arc<Latencies>,
+    stop: tokio::sync::watch::Sender<bool>,
+    thread: std::thread::JoinHandle<anyhow::Result<()>>,
+}
+
+impl OneRecord {
+    /// Connects and starts to ask.
+    pub fn start(self) -> anyhow::Result<Running> {
+        let answered = Arc::new(AtomicU64::new(0));
+        let latencies = Arc::new(Latencies::default());
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (count, record) = (Arc::clone(&answered), Arc::clone(&latencies));
+        let thread = std::thread::Builder::new().name("requests".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async move {
+                let mut tasks = tokio::task::JoinSet::new();
+                for number in 0..self.connections {
+                    let (load, count, record, stopped) =
+                        (self.clone(), Arc::clone(&count), Arc::clone(&record), stopped.clone());
+                    tasks.spawn(async move { load.ask(number, &count, &record, &stopped).await });
+                }
+                while let Some(ended) = tasks.join_next().await {
+                    ended.context("a connection's task panicked")??;
+                }
+                Ok(())
+            })
+        })?;
+        Ok(Running { answered, latencies, stop, thread })
+    }
+
+    async fn ask(
+        &self,
+        number: i32,
+        answered: &AtomicU64,
+        latencies: &Latencies,
+        stopped: &tokio::sync::watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        let batch = Batch::new([&vec![b'x'; self.value_bytes][..]]);
+        let partition = number % self.partitions;
+        let body = ProduceRequest {
+            topic: &self.topic,
+            acks: -1,
+            partitions: partition..partition + 1,
+            batch: &batch,
+        }
+        .body();
+        let request = frame(ProduceRequest::API, ProduceRequest::VERSION, 1, &body);
+        let mut stream = TcpStream::connect(&self.address).await?;
+        stream.set_nodelay(true)?;
+        let mut answer = Vec::new();
+        while !*stopped.borrow() {
+            let began = Instant::now();
+            stream.write_all(&request).await?;
+            let length = stream.read_i32().await.context("the broker closed the connection")?;
+            ensure!((4..1 << 20).contains(&length), "an answer of {length} bytes");
+            answer.resize(length as usize, 0);
+            stream.read_exact(&mut answer).await?;
+            check_produced(&answer[4..])?;
+            latencies.record(began.elapsed());
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Requests answered so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// The latency of each, from its first byte sent to its answer's last byte read.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    /// Lets the requests in flight end. An error if any failed.
+    pub fn stop(self) -> anyhow::Result<()> {
+        // A load that failed has dropped its receivers; the error comes from the join.
+        let _ = self.stop.send(true);
+        let began = Instant::now();
+        while !self.thread.is_finished() {
+            ensure!(
+                began.elapsed() < Duration::from_secs(60),
+                "requests in flight were not answered in 60 s"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
+    }
+}

@@ -1,0 +1,131 @@
+//! As fast as one librdkafka client can.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+
+use super::payload;
+use crate::librd::{Consumer, Producer, Record, Settings, settings};
+
+/// A topic's worth of records, produced or consumed at full speed.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    /// Broker.
+    pub address: String,
+    /// Topic.
+    pub topic: String,
+    /// Number of its partitions; records go to them in turn.
+    pub partitions: i32,
+    /// Bytes of each value.
+    pub value_bytes: usize,
+    /// How many records.
+    pub records: u64,
+}
+
+/// How long a load took.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// From the first record to the last one's acknowledgement or arrival.
+    pub seconds: f64,
+    /// Bytes of values.
+    pub bytes: u64,
+}
+
+impl Done {
+    /// Megabytes a second.
+    pub fn megabytes_per_second(&self) -> f64 {
+        self.bytes as f64 / 1e6 / self.seconds
+    }
+
+    /// Binary gigabytes.
+    pub fn gibibytes(&self) -> f64 {
+        self.bytes as f64 / (1u64 << 30) as f64
+    }
+}
+
+/// The producer of the throughput rows: acks=all, 5 ms linger, batches of 1,000,000 bytes.
+pub fn producer_settings(address: &str, codec: &str, idempotent: bool) -> Settings {
+    settings([
+        ("bootstrap.servers", address),
+        ("acks", "all"),
+        ("linger.ms", "5"),
+        ("batch.size", "1000000"),
+        ("batch.num.messages", "100000"),
+        ("queue.buffering.max.messages", "2000000"),
+        ("queue.buffering.max.kbytes", "2000000"),
+        ("compression.codec", codec),
+        ("enable.idempotence", if idempotent { "true" } else { "false" }),
+    ])
+}
+
+/// The consumer of the throughput rows: librdkafka's defaults, with a deeper queue as `rdkafka_performance` sets it.
+pub fn consumer_settings(address: &str) -> Settings {
+    settings([
+        ("bootstrap.servers", address),
+        ("queued.min.messages", "1000000"),
+        ("check.crcs", "false"),
+    ])
+}
+
+impl Volume {
+    fn bytes(&self) -> u64 {
+        self.records * self.value_bytes as u64
+    }
+
+    /// Records that may wait in the client: 64 MB of values, at most half its queue.
+    fn window(&self) -> usize {
+        (64_000_000 / self.value_bytes).clamp(5_000, 1_000_000)
+    }
+
+    /// Produces all records and waits for every acknowledgement.
+    pub fn produce(&self, settings: &Settings) -> anyhow::Result<Done> {
+        const CHUNK: usize = 1_000;
+        let producer = Producer::new(&[self.topic.clone()], settings, None)?;
+        let values = payload::pool(self.value_bytes);
+        let mut scratch = Vec::with_capacity(CHUNK);
+        let mut sent = 0u64;
+        let began = Instant::now();
+        while sent < self.records {
+            while producer.outstanding() > self.window() {
+                producer.poll(Duration::from_millis(1));
+                ensure!(producer.failed() == 0, "{} records failed", producer.failed());
+                ensure!(began.elapsed() < Duration::from_secs(600), "not done in 600 s");
+            }
+            let count = (self.records - sent).min(CHUNK as u64);
+            let chunk: Vec<Record> = (sent..sent + count)
+                .map(|number| Record {
+                    partition: (number % self.partitions as u64) as i32,
+                    value: values[number as usize % values.len()],
+                })
+                .collect();
+            producer.send_batch(&chunk, &mut scratch)?;
+            producer.poll(Duration::ZERO);
+            sent += count;
+        }
+        producer.flush(Duration::from_secs(120))?;
+        Ok(Done { seconds: began.elapsed().as_secs_f64(), bytes: self.bytes() })
+    }
+
+    /// Consumes all records of the topic from its beginning.
+    pub fn consume(&self, settings: &Settings) -> anyhow::Result<Done> {
+        let mut consumer = Consumer::new(&[self.topic.clone()], self.partitions, settings)?;
+        let mut left = self.records;
+        let mut bytes = 0u64;
+        let opened = Instant::now();
+        let mut began = None;
+        while left > 0 {
+            let count =
+                consumer.poll(Duration::from_millis(200), |value| bytes += value.len() as u64)?;
+            if count > 0 {
+                began.get_or_insert_with(Instant::now);
+            }
+            left = left.saturating_sub(count as u64);
+            if opened.elapsed() > Duration::from_secs(300) {
+                bail!("{left} records did not arrive in 300 s");
+            }
+        }
+        let seconds = began.map_or(0.0, |instant| instant.elapsed().as_secs_f64());
+        ensure!(bytes == self.bytes(), "{bytes} bytes instead of {}", self.bytes());
+        Ok(Done { seconds, bytes })
+    }
+}

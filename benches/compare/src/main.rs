@@ -1,0 +1,119 @@
+//! Thalweg and Apache Kafka side by side: see `benches/README.md`.
+
+mod cli;
+mod floor;
+mod librd;
+mod limits;
+mod load;
+mod process;
+mod report;
+mod rows;
+mod runner;
+mod stage;
+mod stats;
+mod system;
+mod usage;
+mod wire;
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+
+use crate::{
+    cli::{Choice, Options},
+    limits::Limits,
+    process::Scratch,
+    report::{Machine, Report},
+    rows::Row,
+    runner::Runner,
+    system::{KafkaInstall, Launcher},
+};
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let rows = chosen(&options.only)?;
+    if options.list {
+        for row in &rows {
+            println!("{:<40} {}", row.name(), row.about());
+        }
+        return Ok(());
+    }
+    process::watch_signals()?;
+    let launcher = launcher(&options)?;
+    ensure!(!launcher.systems().is_empty(), "nothing to measure: give --thalweg, --kafka or both");
+    let scratch = Scratch::new(&options.scratch, options.keep)?;
+    eprintln!("measuring the machine");
+    let limits = Limits::measure(scratch.path(), &launcher.emulator)?;
+    let machine = Machine::read(launcher.kafka.as_ref().map(|kafka| kafka.version.as_str()));
+    let mut runner = Runner {
+        launcher: &launcher,
+        scratch: &scratch,
+        limits: &limits,
+        rounds: options.rounds,
+        scale: options.scale,
+        lines: Vec::new(),
+        remarks: Vec::new(),
+    };
+    runner.run(&rows);
+    let (lines, remarks) = (runner.lines, runner.remarks);
+    let report = Report { machine, limits, lines, remarks };
+    println!("{}", report.table());
+    match &options.results {
+        Some(directory) => save(&report, directory),
+        None => Ok(()),
+    }
+}
+
+fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Row>>> {
+    let all = rows::catalogue();
+    for wanted in only {
+        ensure!(
+            all.iter().any(|row| row.name().starts_with(wanted)),
+            "no row begins with {wanted}: see --list"
+        );
+    }
+    // A full name chooses that row alone, though others may begin with it.
+    let exact = |wanted: &String| all.iter().any(|row| row.name() == *wanted);
+    let exact: Vec<bool> = only.iter().map(exact).collect();
+    let takes = |name: &str| {
+        let mut pairs = only.iter().zip(&exact);
+        only.is_empty()
+            || pairs.any(
+                |(wanted, exact)| if *exact { name == wanted } else { name.starts_with(wanted) },
+            )
+    };
+    Ok(all.into_iter().filter(|row| takes(&row.name())).collect())
+}
+
+fn launcher(options: &Options) -> anyhow::Result<Launcher> {
+    let wanted = |choice| options.system.is_none_or(|only| only == choice);
+    let kafka = options.kafka.as_deref().filter(|_| wanted(Choice::Kafka));
+    Ok(Launcher {
+        thalweg: options.thalweg.clone().filter(|_| wanted(Choice::Thalweg)),
+        kafka: kafka.map(KafkaInstall::find).transpose()?,
+        emulator: options.emulator.clone(),
+        memory_max: options.memory_max.clone(),
+        first_port: options.first_port,
+    })
+}
+
+fn save(report: &Report, directory: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("could not make {}", directory.display()))?;
+    let write = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))
+    };
+    write("table.md", &report.table())?;
+    write("report.json", &report.json()?)?;
+    for (figure, unit) in report.pictures() {
+        if let Some(picture) = report.picture(figure, unit) {
+            let unit: String =
+                unit.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+            write(&format!("{}-{unit}.svg", figure.replace([' ', '\''], "-")), &picture)?;
+        }
+    }
+    eprintln!("written to {}", directory.display());
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Latency at fixed rates, beside the floor that the store's profile and the flush budget leave.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use anyhow::ensure;
+
+use super::{Measured, Row};
+use crate::{
+    floor::{PutLatency, S3_EXPRESS, S3_STANDARD, floor},
+    load::paced::{Paced, Seen, producer_settings},
+    report::{Better, Figure},
+    stage::{Place, Stage},
+    system::System,
+};
+
+/// Topics and a rate; OpenMessaging Benchmark's workloads are of this form.
+struct Latency {
+    name: &'static str,
+    about: &'static str,
+    place: Place,
+    topics: usize,
+    partitions: i32,
+    rate: u64,
+    /// Thalweg's flush budget in milliseconds; none: its default.
+    flush_ms: Option<u64>,
+    floor: Option<(PutLatency, f64)>,
+}
+
+const PLAIN: Latency = Latency {
+    name: "",
+    about: "",
+    place: Place::Memory,
+    topics: 1,
+    partitions: 1,
+    rate: 10_000,
+    flush_ms: None,
+    floor: None,
+};
+
+const ROWS: [Latency; 8] = [
+    Latency { name: "latency-10k", about: "10,000 values of 1 KiB a second, 1 partition", ..PLAIN },
+    Latency {
+        name: "latency-s3-standard",
+        about: "the same over the emulator's S3 Standard, default flush budget",
+        place: Place::Emulator("s3-standard"),
+        floor: Some((S3_STANDARD, 100.0)),
+        ..PLAIN
+    },
+    Latency {
+        name: "latency-s3-express",
+        about: "the same over the emulator's S3 Express, flush budget 5 ms",
+        place: Place::Emulator("s3-express"),
+        flush_ms: Some(5),
+        floor: Some((S3_EXPRESS, 5.0)),
+        ..PLAIN
+    },
+    Latency {
+        name: "omb-1-topic-16-partitions-1kb",
+        about: "OpenMessaging Benchmark: 1 topic, 16 partitions, 1 KiB, 50,000 a second",
+        partitions: 16,
+        rate: 50_000,
+        ..PLAIN
+    },
+    Latency {
+        name: "omb-topic-scaling-1",
+        about: "1 topic of 1 partition, 20,000 a second in all",
+        rate: 20_000,
+        ..PLAIN
+    },
+    Latency {
+        name: "omb-topic-scaling-10",
+        about: "10 topics of 1 partition, 20,000 a second in all",
+        topics: 10,
+        rate: 20_000,
+        ..PLAIN
+    },
+    Latency {
+        name: "omb-topic-scaling-100",
+        about: "100 topics of 1 partition, 20,000 a second in all",
+        topics: 100,
+        rate: 20_000,
+        ..PLAIN
+    },
+    Latency {
+        name: "omb-topic-scaling-500",
+        about: "500 topics of 1 partition, 20,000 a second in all",
+        topics: 500,
+        rate: 20_000,
+        ..PLAIN
+    },
+];
+
+const PRODUCE: [Figure; 3] = [
+    Figure::new("produce p50", "ms", Better::Lower, 2),
+    Figure::new("produce p99", "ms", Better::Lower, 2),
+    Figure::new("produce p99.9", "ms", Better::Lower, 2),
+];
+const END_TO_END: [Figure; 3] = [
+    Figure::new("end-to-end p50", "ms", Better::Lower, 2),
+    Figure::new("end-to-end p99", "ms", Better::Lower, 2),
+    Figure::new("end-to-end p99.9", "ms", Better::Lower, 2),
+];
+const OVER_FLOOR: [Figure; 2] = [
+    Figure::new("produce p50 over floor", "ms", Better::Lower, 1),
+    Figure::new("produce p99 over floor", "ms", Better::Lower, 1),
+];
+const QUANTILES: [f64; 3] = [0.5, 0.99, 0.999];
+
+/// The rows.
+pub(super) fn rows() -> Vec<Box<dyn Row>> {
+    ROWS.into_iter().map(|row| Box::new(row) as Box<dyn Row>).collect()
+}
+
+impl Row for Latency {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn about(&self) -> String {
+        self.about.to_owned()
+    }
+
+    fn systems(&self) -> Vec<System> {
+        // Kafka has no store to be slow.
+        if self.floor.is_some() {
+            vec![System::Thalweg]
+        } else {
+            vec![System::Thalweg, System::Kafka]
+        }
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        stage.open(system, self.place)?;
+        let configs: Vec<(&str, String)> = self
+            .flush_ms
+            .map(|flush| ("thalweg.flush.ms", flush.to_string()))
+            .into_iter()
+            .collect();
+        let topics: Vec<String> = (0..self.topics)
+            .map(|_| stage.topic(system, self.partitions, &configs))
+            .collect::<Result<_, _>>()?;
+        stage.settle();
+        let load = Paced {
+            address: stage.address(system),
+            topics: topics.clone(),
+            partitions: self.partitions,
+            value_bytes: 1_024,
+            rate: self.rate,
+            warm_up: Duration::from_secs(2),
+            duration: stage.seconds(10.0),
+            patience: Duration::from_secs(30),
+            producer: producer_settings(&stage.address(system)),
+        };
+        let metered = stage.metered(system, || load.run(|| Ok(())))?;
+        for topic in &topics {
+            stage.drop_topic(system, topic)?;
+        }
+        let seen = &metered.result;
+        ensure!(seen.failed.load(Ordering::Relaxed) == 0, "some records failed");
+        let mut measured = self.quantiles(seen);
+        let gibibytes =
+            seen.acknowledged.load(Ordering::Relaxed) as f64 * 1_024.0 / (1u64 << 30) as f64;
+        measured.push(Measured::new(super::CPU, metered.reading.processes[0] / gibibytes));
+        Ok(measured)
+    }
+}
+
+impl Latency {
+    fn quantiles(&self, seen: &Seen) -> Vec<Measured> {
+        let floor = self.floor.map(|(put, flush)| floor(put, flush));
+        let mut measured = Vec::new();
+        for (index, quantile) in QUANTILES.into_iter().enumerate() {
+            let limit = floor.map_or(0.0, |floor| floor[index]);
+            let value = seen.produce.quantile_ms(quantile);
+            measured.push(Measured::beside(PRODUCE[index], value, limit, "floor"));
+        }
+        for (index, quantile) in QUANTILES.into_iter().enumerate() {
+            measured.push(Measured::new(END_TO_END[index], seen.end_to_end.quantile_ms(quantile)));
+        }
+        for (index, figure) in OVER_FLOOR.into_iter().enumerate() {
+            if let Some(floor) = floor {
+                measured.push(Measured::new(
+                    figure,
+                    seen.produce.quantile_ms(QUANTILES[index]) - floor[index],
+                ));
+            }
+        }
+        const OVER_PRODUCE: Figure =
+            Figure::new("end-to-end p99 over produce p99", "ms", Better::Lower, 1);
+        let over = seen.end_to_end.quantile_ms(0.99) - seen.produce.quantile_ms(0.99);
+        measured.push(Measured::new(OVER_PRODUCE, over));
+        measured
+    }
+}

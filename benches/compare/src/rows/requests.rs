@@ -1,0 +1,104 @@
+//! What requests cost, and how well a window is used.
+
+use std::time::Duration;
+
+use super::{Measured, Row};
+use crate::{
+    load::{
+        requests::OneRecord,
+        window::{self, IN_FLIGHT},
+    },
+    report::{Better, Figure},
+    stage::{Place, Stage},
+    system::System,
+};
+
+struct Requests;
+struct Window;
+
+/// The rows.
+pub(super) fn rows() -> Vec<Box<dyn Row>> {
+    vec![Box::new(Requests), Box::new(Window)]
+}
+
+impl Row for Requests {
+    fn name(&self) -> String {
+        "requests".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "64 connections, one Produce of one 100 B record in flight on each, acks=all, 8 partitions"
+            .to_owned()
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const PER_REQUEST: Figure = Figure::new("broker CPU", "us/request", Better::Lower, 1);
+        const REQUESTS: Figure = Figure::new("requests", "k/s", Better::Higher, 1);
+        const P50: Figure = Figure::new("p50", "ms", Better::Lower, 2);
+        const P99: Figure = Figure::new("p99", "ms", Better::Lower, 2);
+        stage.open(system, Place::Memory)?;
+        let topic = stage.topic(system, 8, &[])?;
+        let load = OneRecord {
+            address: stage.address(system),
+            topic: topic.clone(),
+            partitions: 8,
+            connections: 64,
+            value_bytes: 100,
+        };
+        let running = load.start()?;
+        std::thread::sleep(stage.seconds(1.0));
+        running.latencies().clear();
+        let duration = stage.seconds(5.0);
+        let before = running.answered();
+        let metered = stage.metered(system, || {
+            std::thread::sleep(duration);
+            Ok(())
+        })?;
+        let answered = (running.answered() - before) as f64;
+        let (p50, p99) =
+            (running.latencies().quantile_ms(0.5), running.latencies().quantile_ms(0.99));
+        running.stop()?;
+        stage.drop_topic(system, &topic)?;
+        Ok(vec![
+            Measured::new(PER_REQUEST, metered.reading.processes[0] * 1e6 / answered),
+            Measured::new(REQUESTS, answered / 1_000.0 / metered.seconds),
+            Measured::new(P50, p50),
+            Measured::new(P99, p99),
+        ])
+    }
+}
+
+impl Row for Window {
+    fn name(&self) -> String {
+        "window".to_owned()
+    }
+
+    fn about(&self) -> String {
+        format!(
+            "one idempotent connection with {IN_FLIGHT} batches of 1 MB in flight; Thalweg over a store that takes 100 ms"
+        )
+    }
+
+    fn warm_up_turns(&self) -> usize {
+        0
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const EFFICIENCY: Figure = Figure::new("efficiency", "of 1", Better::Higher, 3);
+        const RATE: Figure = Figure::new("rate", "MB/s", Better::Neither, 1);
+        const ACK: Figure = Figure::new("ack p50", "ms", Better::Neither, 1);
+        stage.open(system, Place::Emulator("fixed:100ms"))?;
+        let topic = stage.topic(system, 1, &[])?;
+        let address = stage.address(system);
+        let duration = stage.seconds(8.0);
+        let metered = stage
+            .metered(system, || window::run(&address, &topic, Duration::from_secs(1), duration))?;
+        stage.drop_topic(system, &topic)?;
+        let window = metered.result;
+        Ok(vec![
+            Measured::beside(EFFICIENCY, window.efficiency, 1.0, "a full window"),
+            Measured::new(RATE, window.megabytes_per_second),
+            Measured::new(ACK, window.ack_p50_ms),
+        ])
+    }
+}

@@ -1,0 +1,212 @@
+//! Thalweg and its store: how many requests, and what happens when the store fails. Kafka has no such thing.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{Measured, Row};
+use crate::{
+    load::paced::{Paced, Seen, producer_settings},
+    report::{Better, Figure},
+    stage::{Place, Stage},
+    system::{Emulator, System},
+    usage::peak_resident_bytes,
+};
+
+const STANDARD: Place = Place::Emulator("s3-standard");
+const LOST: Figure = Figure::new("acknowledged records lost", "records", Better::Lower, 0);
+
+/// PUTs for each GiB of first writes.
+struct Puts {
+    name: &'static str,
+    flush_ms: Option<u64>,
+}
+
+/// A store that fails now and then.
+struct Faults;
+
+/// A store that is away.
+struct Outage;
+
+/// The rows.
+pub(super) fn rows() -> Vec<Box<dyn Row>> {
+    vec![
+        Box::new(Puts { name: "puts-default", flush_ms: None }),
+        Box::new(Puts { name: "puts-250ms", flush_ms: Some(250) }),
+        Box::new(Faults),
+        Box::new(Outage),
+    ]
+}
+
+fn load(stage: &Stage<'_>, topic: &str, rate: u64, seconds: f64) -> Paced {
+    let address = stage.address(System::Thalweg);
+    Paced {
+        producer: producer_settings(&address),
+        address,
+        topics: vec![topic.to_owned()],
+        partitions: 16,
+        value_bytes: 1_024,
+        rate,
+        warm_up: Duration::from_secs(2),
+        duration: stage.seconds(seconds),
+        patience: Duration::from_secs(30),
+    }
+}
+
+fn lost(seen: &Seen) -> f64 {
+    let acknowledged = seen.acknowledged.load(Ordering::Relaxed);
+    acknowledged.saturating_sub(seen.consumed.load(Ordering::Relaxed)) as f64
+}
+
+fn act(url: &str, action: &str) -> anyhow::Result<()> {
+    Emulator::act_at(url, action)
+}
+
+impl Row for Puts {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn about(&self) -> String {
+        let budget = self
+            .flush_ms
+            .map_or_else(|| "the default flush budget".to_owned(), |ms| format!("{ms} ms"));
+        format!(
+            "62,500 values of 1 KiB a second (64 MB/s) over the emulator's S3 Standard with {budget}"
+        )
+    }
+
+    fn systems(&self) -> Vec<System> {
+        vec![System::Thalweg]
+    }
+
+    fn warm_up_turns(&self) -> usize {
+        0
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const PUTS: Figure = Figure::new("PUTs", "1/GiB", Better::Lower, 0);
+        const ALL: Figure = Figure::new("requests of any kind", "1/GiB", Better::Lower, 0);
+        const DOLLARS: Figure = Figure::new("requests' price", "$/TiB", Better::Lower, 2);
+        const OVERHEAD: Figure = Figure::new("bytes written a byte", "of 1", Better::Lower, 3);
+        stage.open(system, STANDARD)?;
+        let configs: Vec<(&str, String)> = self
+            .flush_ms
+            .map(|flush| ("thalweg.flush.ms", flush.to_string()))
+            .into_iter()
+            .collect();
+        let topic = stage.topic(system, 16, &configs)?;
+        let load = load(stage, &topic, 62_500, 20.0);
+        let url = stage.emulator("s3-standard")?.url.clone();
+        act(&url, "reset")?;
+        let metered = stage.metered(system, || load.run(|| Ok(())))?;
+        let statement = stage.emulator("s3-standard")?.statement()?;
+        stage.drop_topic(system, &topic)?;
+        let bytes = metered.result.acknowledged.load(Ordering::Relaxed) as f64 * 1_024.0;
+        let gibibytes = bytes / (1u64 << 30) as f64;
+        let all = ["put", "get", "head", "list", "upload_part", "multipart", "copy"];
+        let requests: u64 = all.iter().map(|operation| statement.requests(operation)).sum();
+        Ok(vec![
+            Measured::new(PUTS, statement.requests("put") as f64 / gibibytes),
+            Measured::new(ALL, requests as f64 / gibibytes),
+            Measured::new(DOLLARS, statement.dollars() / gibibytes * 1_024.0),
+            Measured::new(OVERHEAD, statement.bytes_in() as f64 / bytes),
+        ])
+    }
+}
+
+impl Row for Faults {
+    fn name(&self) -> String {
+        "faults".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "20,000 values of 1 KiB a second over S3 Standard, then with 5 % 503 and 1 % two-second stalls".to_owned()
+    }
+
+    fn systems(&self) -> Vec<System> {
+        vec![System::Thalweg]
+    }
+
+    fn warm_up_turns(&self) -> usize {
+        0
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const WITHOUT: Figure = Figure::new("p99 without faults", "ms", Better::Lower, 0);
+        const WITH: Figure = Figure::new("p99 with faults", "ms", Better::Lower, 0);
+        const RATIO: Figure =
+            Figure::new("p99 with faults over p99 without", "x", Better::Lower, 2);
+        stage.open(system, STANDARD)?;
+        let url = stage.emulator("s3-standard")?.url.clone();
+        let mut p99 = [0.0; 2];
+        let mut missing = 0.0;
+        for (index, faults) in
+            ["faults?errors=0&stalls=0", "faults?errors=0.05&stalls=0.01"].iter().enumerate()
+        {
+            let topic = stage.topic(system, 16, &[])?;
+            let load = load(stage, &topic, 20_000, 20.0);
+            act(&url, faults)?;
+            let metered = stage.metered(system, || load.run(|| Ok(())));
+            act(&url, "faults?errors=0&stalls=0")?;
+            let seen = metered?.result;
+            p99[index] = seen.produce.quantile_ms(0.99);
+            missing += lost(&seen);
+            stage.drop_topic(system, &topic)?;
+        }
+        Ok(vec![
+            Measured::new(WITHOUT, p99[0]),
+            Measured::new(WITH, p99[1]),
+            Measured::new(RATIO, p99[1] / p99[0]),
+            Measured::new(LOST, missing),
+        ])
+    }
+}
+
+impl Row for Outage {
+    fn name(&self) -> String {
+        "outage".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "20,000 values of 1 KiB a second over S3 Standard, and the store away for 30 s".to_owned()
+    }
+
+    fn systems(&self) -> Vec<System> {
+        vec![System::Thalweg]
+    }
+
+    fn warm_up_turns(&self) -> usize {
+        0
+    }
+
+    fn rounds_max(&self) -> usize {
+        3
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const RECOVERY: Figure = Figure::new("recovery", "s", Better::Lower, 1);
+        const PEAK: Figure = Figure::new("peak resident", "MiB", Better::Lower, 0);
+        const FAILED: Figure =
+            Figure::new("records failed at the client", "records", Better::Lower, 0);
+        stage.close(system);
+        stage.open(system, STANDARD)?;
+        let url = stage.emulator("s3-standard")?.url.clone();
+        let topic = stage.topic(system, 16, &[])?;
+        let away = stage.seconds(30.0).as_secs_f64();
+        // The load goes on for as long again, so that the way back is seen under it.
+        let load = load(stage, &topic, 20_000, 45.0);
+        let metered = stage.metered(system, || {
+            load.run(|| act(&url, &format!("outage?seconds={away}&mode=refuse")))
+        })?;
+        let seen = metered.result;
+        let peak = peak_resident_bytes(stage.pid(system))? as f64 / (1u64 << 20) as f64;
+        stage.close(system);
+        // The longest silence begins with the outage, give or take one flush.
+        let recovery = seen.longest_silence.load(Ordering::Relaxed) as f64 / 1e6 - away;
+        Ok(vec![
+            Measured::new(RECOVERY, recovery.max(0.0)),
+            Measured::new(LOST, lost(&seen)),
+            Measured::new(FAILED, seen.failed.load(Ordering::Relaxed) as f64),
+            Measured::new(PEAK, peak),
+        ])
+    }
+}

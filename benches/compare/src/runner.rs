@@ -1,0 +1,133 @@
+//! Rows in order, each in rounds: A B A B, after turns that do not count.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    limits::Limits,
+    process::Scratch,
+    report::Line,
+    rows::{Measured, Row, target},
+    stage::Stage,
+    stats::Samples,
+    system::{Launcher, System},
+};
+
+/// Strangers that use more than this share of a core during a turn are remarked upon.
+const DISTURBANCE_MAX: f64 = 0.10;
+
+/// Runs rows and gathers their lines.
+pub struct Runner<'a> {
+    /// Starts brokers.
+    pub launcher: &'a Launcher,
+    /// Where everything is written.
+    pub scratch: &'a Scratch,
+    /// The machine's limits.
+    pub limits: &'a Limits,
+    /// Rounds of each row.
+    pub rounds: usize,
+    /// Factor on volumes and durations.
+    pub scale: f64,
+    /// The lines so far.
+    pub lines: Vec<Line>,
+    /// Turns that failed or were disturbed.
+    pub remarks: Vec<String>,
+}
+
+impl Runner<'_> {
+    /// Runs the rows; a row that fails leaves a remark and the next one begins.
+    pub fn run(&mut self, rows: &[Box<dyn Row>]) {
+        let here = self.launcher.systems();
+        for (number, row) in rows.iter().enumerate() {
+            if !row.systems().iter().any(|system| here.contains(system)) {
+                continue;
+            }
+            eprintln!("[{}/{}] {}: {}", number + 1, rows.len(), row.name(), row.about());
+            self.row(row.as_ref());
+        }
+    }
+
+    fn row(&mut self, row: &dyn Row) {
+        let mut stage = Stage::new(self.launcher, self.scratch, self.limits, self.scale);
+        let here = self.launcher.systems();
+        let mut systems: Vec<System> =
+            row.systems().into_iter().filter(|system| here.contains(system)).collect();
+        let rounds = self.rounds.min(row.rounds_max());
+        let warm_up = row.warm_up_turns();
+        for round in 0..warm_up + rounds {
+            let counts = round >= warm_up;
+            for system in systems.clone() {
+                let title = if counts {
+                    format!("round {}/{rounds}", round - warm_up + 1)
+                } else {
+                    "warm-up".to_owned()
+                };
+                match row.turn(&mut stage, system) {
+                    Ok(measured) => {
+                        eprintln!("  {title:<10} {:<8} {}", system.name(), brief(&measured));
+                        self.disturbed(row, system, &title, stage.take_disturbance());
+                        if counts {
+                            self.add(row, system, measured);
+                        }
+                    }
+                    Err(error) => {
+                        // A system that failed once would only fail again; the other one goes on.
+                        let remark = format!(
+                            "{}: {} failed in {title}: {error:#}",
+                            row.name(),
+                            system.name()
+                        );
+                        eprintln!("  {remark}");
+                        self.remarks.push(remark);
+                        systems.retain(|other| *other != system);
+                    }
+                }
+            }
+        }
+    }
+
+    fn disturbed(&mut self, row: &dyn Row, system: System, title: &str, share: f64) {
+        if share > DISTURBANCE_MAX {
+            let remark = format!(
+                "{}: {} {title}: other processes used {share:.2} cores meanwhile",
+                row.name(),
+                system.name()
+            );
+            eprintln!("  {remark}");
+            self.remarks.push(remark);
+        }
+    }
+
+    fn add(&mut self, row: &dyn Row, system: System, measured: Vec<Measured>) {
+        let name = row.name();
+        for one in measured {
+            let known = self
+                .lines
+                .iter_mut()
+                .find(|line| line.row == name && line.figure.name == one.figure.name);
+            let line = match known {
+                Some(line) => line,
+                None => {
+                    self.lines.push(Line {
+                        row: name.clone(),
+                        figure: one.figure,
+                        samples: BTreeMap::new(),
+                        limit: one.limit,
+                        target: target(&name, one.figure.name),
+                    });
+                    self.lines.last_mut().expect("just pushed")
+                }
+            };
+            line.samples.entry(system).or_insert_with(Samples::default).values.push(one.value);
+        }
+    }
+}
+
+fn brief(measured: &[Measured]) -> String {
+    let parts: Vec<String> = measured
+        .iter()
+        .map(|one| {
+            format!("{} {:.*} {}", one.figure.name, one.figure.digits, one.value, one.figure.unit)
+        })
+        .collect();
+    parts.join("; ")
+}
