@@ -19,3 +19,6 @@ pub use batch::{Attributes, BatchHeader, HEADER_BYTES, TimestampType, ValidBatch
 pub use compression::Compression;
 pub use control::ControlType;
 pub use error::{Error, Flaw, RecordError, RecordFlaw};
+
+#[cfg(test)]
+mod tests;

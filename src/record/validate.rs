@@ -251,3 +251,6 @@ fn repack(
     }
     Ok(packed)
 }
+
+#[cfg(test)]
+mod tests;
