@@ -57,7 +57,6 @@ pub(crate) fn put_i64(out: &mut Vec<u8>, value: i64) {
     put_u64(out, zigzag(value));
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "seven bits")]
 fn low_bits(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -346,12 +346,12 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        let _ = super::index::decode(&bytes);
+        let _ = index::decode(&bytes);
     }
 
     #[test]
     fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), size in any::<u64>()) {
-        let _ = super::index::decode(&[&header(Kind::Data).to_bytes()[..], &bytes].concat());
+        let _ = index::decode(&[&header(Kind::Data).to_bytes()[..], &bytes].concat());
         prop_assert!(decode_slot(&Bytes::from(bytes.clone())).is_err());
         prop_assert!(read_header(&bytes).is_err());
         let _ = decode_tail(&bytes, size);
@@ -434,7 +434,7 @@ fn counts_are_not_believed_beyond_the_bytes_that_are_left() {
         bytes.push(0);
         crate::record::varint::put_u64(&mut bytes, count);
         bytes.extend_from_slice(&[0; 40]);
-        assert!(super::index::decode(&bytes).is_err());
+        assert!(index::decode(&bytes).is_err());
     }
 }
 
