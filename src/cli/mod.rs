@@ -1,6 +1,92 @@
-//! Not written yet.
+//! The command line: one file a subcommand.
+//!
+//! `serve` and `demo` start a node in this process. `topic`, `produce` and `consume` speak the Kafka protocol and work
+//! against any broker. Inspectors read the store and never write to it. Output is for people, or for programs with `--json`;
+//! it goes to standard output, and everything else to standard error.
 
-/// Runs the command line.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+mod completions;
+mod config;
+mod consume;
+mod encode;
+mod output;
+mod produce;
+mod progress;
+mod settings;
+mod target;
+mod time;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Kafka-compatible event streaming whose only stateful dependency is an object-storage bucket.
+#[derive(Debug, Parser)]
+#[command(name = "thalweg", version, max_term_width = 100)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create, list, describe, change and delete topics.
+    #[command(subcommand)]
+    Topic(topic::Command),
+    /// Write records to a topic: lines of files or of standard input.
+    Produce(produce::Args),
+    /// Read records from a topic.
+    Consume(consume::Args),
+    /// Explain the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Runs the program; what it returns is the process's exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Topic(command) => command.run(),
+        Command::Produce(args) => args.run(),
+        Command::Consume(args) => args.run(),
+        Command::Config(command) => command.run(),
+        Command::Completions(args) => args.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whoever read our output has enough, as `head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Runs `future` to its end on this thread.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn flags_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
 }
