@@ -1,0 +1,191 @@
+//! Every API that this broker serves, with its versions: one table.
+//!
+//! An API that is not here is absent from ApiVersions, and a request for it closes the connection, as Kafka does.
+
+use super::shapes::{self, Struct};
+
+/// The APIs of the table, under Kafka's names and codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i16)]
+#[expect(missing_docs, reason = "Kafka's own names")]
+pub enum ApiKey {
+    Produce = 0,
+    Fetch = 1,
+    ListOffsets = 2,
+    Metadata = 3,
+    FindCoordinator = 10,
+    ApiVersions = 18,
+    CreateTopics = 19,
+    DeleteTopics = 20,
+    DeleteRecords = 21,
+    InitProducerId = 22,
+    OffsetForLeaderEpoch = 23,
+    DescribeConfigs = 32,
+    AlterConfigs = 33,
+    DescribeLogDirs = 35,
+    CreatePartitions = 37,
+    ElectLeaders = 43,
+    IncrementalAlterConfigs = 44,
+    AlterPartitionReassignments = 45,
+    ListPartitionReassignments = 46,
+    DescribeCluster = 60,
+    DescribeProducers = 61,
+    ListConfigResources = 74,
+    DescribeTopicPartitions = 75,
+}
+
+/// One API's row.
+#[derive(Debug, Clone, Copy)]
+pub struct Api {
+    /// Which.
+    pub key: ApiKey,
+    /// Kafka's name.
+    pub name: &'static str,
+    /// The first version named in ApiVersions.
+    pub advertised_min: i16,
+    /// The first version that is answered.
+    pub min: i16,
+    /// The last version, advertised and answered.
+    pub max: i16,
+    /// The first flexible version (KIP-482): compact types, tagged fields, the longer headers.
+    pub flexible_min: i16,
+    pub(super) shape: &'static Struct,
+}
+
+/// The table, by code. Ranges end where the `kafka-protocol` crate's end (a test holds them to it).
+///
+/// Produce is advertised from 0 although 3 is the first version left: librdkafka takes a higher minimum for a broker
+/// without compression (KAFKA-18659).
+#[rustfmt::skip]
+pub static APIS: [Api; 23] = [
+    api(ApiKey::Produce, "Produce", (3, 13), 9, &shapes::PRODUCE).advertised_from(0),
+    api(ApiKey::Fetch, "Fetch", (4, 18), 12, &shapes::FETCH),
+    api(ApiKey::ListOffsets, "ListOffsets", (1, 10), 6, &shapes::LIST_OFFSETS),
+    api(ApiKey::Metadata, "Metadata", (0, 13), 9, &shapes::METADATA),
+    api(ApiKey::FindCoordinator, "FindCoordinator", (0, 6), 3, &shapes::FIND_COORDINATOR),
+    api(ApiKey::ApiVersions, "ApiVersions", (0, 4), 3, &shapes::API_VERSIONS),
+    api(ApiKey::CreateTopics, "CreateTopics", (2, 7), 5, &shapes::CREATE_TOPICS),
+    api(ApiKey::DeleteTopics, "DeleteTopics", (1, 6), 4, &shapes::DELETE_TOPICS),
+    api(ApiKey::DeleteRecords, "DeleteRecords", (0, 2), 2, &shapes::DELETE_RECORDS),
+    api(ApiKey::InitProducerId, "InitProducerId", (0, 5), 2, &shapes::INIT_PRODUCER_ID),
+    api(ApiKey::OffsetForLeaderEpoch, "OffsetForLeaderEpoch", (2, 4), 4, &shapes::OFFSET_FOR_LEADER_EPOCH),
+    api(ApiKey::DescribeConfigs, "DescribeConfigs", (1, 4), 4, &shapes::DESCRIBE_CONFIGS),
+    api(ApiKey::AlterConfigs, "AlterConfigs", (0, 2), 2, &shapes::ALTER_CONFIGS),
+    api(ApiKey::DescribeLogDirs, "DescribeLogDirs", (1, 4), 2, &shapes::DESCRIBE_LOG_DIRS),
+    api(ApiKey::CreatePartitions, "CreatePartitions", (0, 3), 2, &shapes::CREATE_PARTITIONS),
+    api(ApiKey::ElectLeaders, "ElectLeaders", (0, 2), 2, &shapes::ELECT_LEADERS),
+    api(ApiKey::IncrementalAlterConfigs, "IncrementalAlterConfigs", (0, 1), 1, &shapes::INCREMENTAL_ALTER_CONFIGS),
+    api(ApiKey::AlterPartitionReassignments, "AlterPartitionReassignments", (0, 1), 0, &shapes::ALTER_PARTITION_REASSIGNMENTS),
+    api(ApiKey::ListPartitionReassignments, "ListPartitionReassignments", (0, 0), 0, &shapes::LIST_PARTITION_REASSIGNMENTS),
+    api(ApiKey::DescribeCluster, "DescribeCluster", (0, 2), 0, &shapes::DESCRIBE_CLUSTER),
+    api(ApiKey::DescribeProducers, "DescribeProducers", (0, 0), 0, &shapes::DESCRIBE_PRODUCERS),
+    api(ApiKey::ListConfigResources, "ListConfigResources", (0, 1), 0, &shapes::LIST_CONFIG_RESOURCES),
+    api(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions", (0, 0), 0, &shapes::DESCRIBE_TOPIC_PARTITIONS),
+];
+
+const fn api(
+    key: ApiKey,
+    name: &'static str,
+    versions: (i16, i16),
+    flexible_min: i16,
+    shape: &'static Struct,
+) -> Api {
+    let (min, max) = versions;
+    Api { key, name, advertised_min: min, min, max, flexible_min, shape }
+}
+
+impl Api {
+    const fn advertised_from(mut self, version: i16) -> Self {
+        self.advertised_min = version;
+        self
+    }
+
+    /// Whether requests of this version are answered.
+    #[must_use]
+    pub const fn serves(&self, version: i16) -> bool {
+        self.min <= version && version <= self.max
+    }
+
+    /// Whether this version has compact types and tagged fields.
+    #[must_use]
+    pub const fn is_flexible(&self, version: i16) -> bool {
+        version >= self.flexible_min
+    }
+
+    /// The version of the header in front of a request.
+    #[must_use]
+    pub const fn request_header_version(&self, version: i16) -> i16 {
+        if self.is_flexible(version) { 2 } else { 1 }
+    }
+
+    /// The version of the header in front of a response. ApiVersions always has the oldest, since a client that asks
+    /// for it does not know yet what the broker speaks (KIP-511).
+    #[must_use]
+    pub const fn response_header_version(&self, version: i16) -> i16 {
+        if matches!(self.key, ApiKey::ApiVersions) || !self.is_flexible(version) { 0 } else { 1 }
+    }
+}
+
+impl ApiKey {
+    /// The API of a received key.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Self> {
+        APIS.binary_search_by_key(&code, |api| api.key as i16).ok().map(|index| APIS[index].key)
+    }
+
+    /// The key as it is sent.
+    #[must_use]
+    pub const fn code(self) -> i16 {
+        self as i16
+    }
+
+    /// Its row.
+    #[must_use]
+    pub fn api(self) -> &'static Api {
+        let index = APIS.binary_search_by_key(&self, |api| api.key);
+        &APIS[index.expect("the table holds every key: its test says so")]
+    }
+
+    /// Kafka's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.api().name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_in_the_order_of_the_codes() {
+        assert!(APIS.is_sorted_by_key(|api| api.key as i16));
+        for api in &APIS {
+            assert_eq!(ApiKey::from_code(api.key.code()), Some(api.key));
+            assert_eq!(api.key.name(), format!("{:?}", api.key));
+        }
+        assert_eq!(ApiKey::from_code(8), None, "groups are not served yet");
+        assert_eq!(ApiKey::from_code(-1), None);
+    }
+
+    #[test]
+    fn headers_follow_the_crate() {
+        use kafka_protocol::messages::ApiKey as Theirs;
+        for api in &APIS {
+            let theirs = Theirs::try_from(api.key.code()).expect("the crate knows every API");
+            let range = theirs.valid_versions();
+            // The crate's InitProducerId request ends before its response does.
+            let max = if api.key == ApiKey::InitProducerId { 5 } else { range.max };
+            assert_eq!((api.min, api.max), (range.min, max), "{}", api.name);
+            for version in api.min..=api.max {
+                let ours =
+                    (api.request_header_version(version), api.response_header_version(version));
+                let crates = (
+                    theirs.request_header_version(version),
+                    theirs.response_header_version(version),
+                );
+                assert_eq!(ours, crates, "{} {version}", api.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A request that passes `protocol::bounds` never makes its decoder allocate more than was reported.
+//!
+//! A binary of its own, because it counts every allocation of the process.
+
+use std::alloc::System;
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use kafka_protocol::protocol::{Decodable, Encodable};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use thalweg::base::rng::Rng;
+use thalweg::protocol::api::{APIS, ApiKey};
+use thalweg::protocol::bounds;
+use thalweg::protocol::fetch::FetchRequest;
+use thalweg::protocol::produce::ProduceRequest;
+use thalweg::protocol::sample::{self, Visitor};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What decoding `body` allocates in all, freed or not. Another thread's noise only adds, so the least of three counts.
+fn allocated(key: ApiKey, version: i16, body: &Bytes) -> usize {
+    (0..3).map(|_| allocated_once(key, version, body)).min().expect("three")
+}
+
+fn allocated_once(key: ApiKey, version: i16, body: &Bytes) -> usize {
+    struct Decode {
+        version: i16,
+        body: Bytes,
+    }
+    impl Visitor for Decode {
+        fn visit<T: Decodable + Encodable + Default + Debug + PartialEq>(&mut self) {
+            T::decode(&mut self.body, self.version).expect("what passes is decoded");
+        }
+    }
+    let mut decode = Decode { version, body: body.clone() };
+    let region = Region::new(ALLOCATOR);
+    match key {
+        ApiKey::Produce => drop(ProduceRequest::read(body, version)),
+        ApiKey::Fetch => drop(FetchRequest::read(body, version)),
+        key => sample::visit(key, &mut decode),
+    }
+    region.change().bytes_allocated
+}
+
+/// One test: a second one beside it would be counted too.
+#[test]
+fn a_decoder_allocates_no_more_than_reported() {
+    what_passes_allocates_no_more_than_reported();
+    the_worst_requests_stay_within_what_is_reported();
+}
+
+fn what_passes_allocates_no_more_than_reported() {
+    let rng = Rng::from_seed(8);
+    let mut passed = 0;
+    for api in &APIS {
+        for version in api.min..=api.max {
+            for round in 0..300 {
+                let mut body = sample::request(api, version, &rng);
+                for _ in 0..round % 4 {
+                    sample::damage(&mut body, &rng);
+                }
+                // As frames come from a socket: a slice of a shared buffer.
+                let body = Bytes::from(body);
+                let Ok(walked) = bounds::walk(api.key, version, &body) else { continue };
+                passed += 1;
+                let allocated = allocated(api.key, version, &body);
+                assert!(
+                    allocated <= walked.heap_bytes,
+                    "{} {version} allocated {allocated} bytes where {} were reported",
+                    api.name,
+                    walked.heap_bytes
+                );
+            }
+        }
+    }
+    assert!(passed > 10_000, "only {passed} requests passed");
+}
+
+/// Hundreds of tagged fields in one map, and the largest arrays for their bytes.
+fn the_worst_requests_stay_within_what_is_reported() {
+    for tags in [1, 2, 11, 12, 13, 100, 5000] {
+        for ascending in [true, false] {
+            // Metadata 9 without topics, three flags, then the tags.
+            let mut body = vec![0, 0, 0, 0];
+            varint(&mut body, tags);
+            for at in 0..tags {
+                varint(&mut body, if ascending { at } else { tags - at });
+                body.push(0);
+            }
+            check(ApiKey::Metadata, 9, body);
+        }
+    }
+    for topics in [1, 100, 10_000] {
+        let mut body = Vec::new();
+        varint(&mut body, topics + 1);
+        body.extend(std::iter::repeat_n([1, 0], topics as usize).flatten());
+        body.extend([0, 0, 0, 0]);
+        check(ApiKey::Metadata, 9, body);
+    }
+}
+
+fn check(key: ApiKey, version: i16, body: Vec<u8>) {
+    let body = Bytes::from(body);
+    let walked = bounds::walk(key, version, &body).expect("a valid request");
+    assert_eq!(walked.bytes, body.len());
+    let allocated = allocated(key, version, &body);
+    assert!(
+        allocated <= walked.heap_bytes,
+        "{} {version} allocated {allocated} bytes where {} were reported",
+        key.name(),
+        walked.heap_bytes
+    );
+}
+
+fn varint(body: &mut Vec<u8>, mut value: u32) {
+    while value >= 0x80 {
+        body.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    body.push(value.to_le_bytes()[0]);
+}
