@@ -80,7 +80,8 @@ pub enum Error {
         /// What is kept.
         log_start: Offset,
     },
-    /// The rows contradict the manifest. Nothing was written; stop, keep everything, raise an alarm (law 8).
+    /// A row contradicts the manifest. Rows before it were added, it and those after it were not; stop, keep everything,
+    /// raise an alarm (law 8).
     #[error("chain {chain}, slot {slot}: {violation}")]
     Refused {
         /// The chain.
@@ -118,6 +119,12 @@ pub enum Violation {
         base: Offset,
         /// Its end offset.
         end: Offset,
+    },
+    /// Two runs of one partition in one slot: runs are contiguous.
+    #[error("two runs of {tp} in one slot")]
+    Twice {
+        /// The partition.
+        tp: TopicPartition,
     },
     /// The rows of one call are not consecutive.
     #[error("rows out of order: slot {next} after slot {previous}")]
