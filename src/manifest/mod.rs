@@ -14,7 +14,11 @@ pub(crate) mod load;
 pub(crate) mod partition;
 pub mod row;
 pub(crate) mod state;
+pub mod store;
 pub(crate) mod wire;
 
 pub use client::ManifestClient;
 pub use error::{Error, Fate, Violation};
+
+#[cfg(test)]
+pub(crate) mod tests;
