@@ -47,7 +47,7 @@ pub enum Refusal {
     #[error("{0}")]
     InvalidPartitions(PartitionsFault),
     /// `INVALID_REPLICATION_FACTOR`.
-    #[error("Replication factor must be larger than 0.")]
+    #[error("Replication factor must be larger than 0, or -1 to use the default value.")]
     InvalidReplicationFactor,
     /// `INVALID_REPLICA_ASSIGNMENT`.
     #[error("{0}")]
@@ -67,8 +67,11 @@ pub enum TopicNameFault {
     #[error("Topic name is invalid: the empty string is not allowed")]
     Empty,
     /// `.` or `..`.
-    #[error("Topic name is invalid: '.' or '..' is not allowed")]
-    Dots,
+    #[error("Topic name is invalid: '{name}' is not allowed")]
+    Dots {
+        /// The name.
+        name: String,
+    },
     /// Over 249 characters.
     #[error(
         "Topic name is invalid: the length of '{name}' is longer than the max allowed length 249"
@@ -99,7 +102,7 @@ pub enum TopicNameFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionsFault {
     /// Zero or negative at creation.
-    #[error("Number of partitions was set to an invalid non-positive value.")]
+    #[error("Number of partitions must be larger than 0, or -1 to use the default value.")]
     NotPositive,
     /// Above the bound of one topic.
     #[error("Number of partitions {given} is above the limit of {limit}.")]
@@ -163,7 +166,9 @@ pub enum AssignmentFault {
         expected: usize,
     },
     /// CreatePartitions: another number of assignments than of new partitions.
-    #[error("{given} assignments for {added} added partition(s)")]
+    #[error(
+        "Attempted to add {added} additional partition(s), but only {given} assignment(s) were specified."
+    )]
     WrongCount {
         /// Assignments given.
         given: usize,

@@ -1,1 +1,8 @@
-//! Not written yet.
+//! Retention and garbage collection: pure policies, and the sweep that deletes what nothing references.
+//!
+//! What to keep is decided by [`retention`] and [`gc`], without clock and store; the coordinator calls them on its state.
+//! [`scheduler`] says when, through the seam to the coordinator, and [`sweep`] deletes what came off it.
+//! Invariants: an object is deleted only after the removal of its last reference is durable; a fence never.
+
+pub mod gc;
+pub mod retention;

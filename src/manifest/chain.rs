@@ -34,7 +34,14 @@ impl Chain {
     pub(crate) fn open(broker: BrokerId, incarnation: Incarnation) -> Self {
         let zero = SlotId(0);
         let live = VecDeque::new();
-        Self { broker, incarnation, phase: Phase::Open, committed_end: zero, trimmed_end: zero, live }
+        Self {
+            broker,
+            incarnation,
+            phase: Phase::Open,
+            committed_end: zero,
+            trimmed_end: zero,
+            live,
+        }
     }
 
     /// The last committed slot.

@@ -41,8 +41,12 @@ pub(crate) fn key(key: &RowKey) -> Bytes {
         RowKey::Broker(broker) => tagged(&mut out, b'b', &[&ordered(broker.0)]),
         RowKey::Chain(chain) => tagged(&mut out, b'c', &[&chain.0.to_be_bytes()]),
         RowKey::Topic(topic) => tagged(&mut out, b't', &[topic.0.as_bytes()]),
-        RowKey::Partition(tp) => tagged(&mut out, b'p', &[tp.topic.0.as_bytes(), &ordered(tp.partition)]),
-        RowKey::Slot(chain, slot) => tagged(&mut out, b's', &[&chain.0.to_be_bytes(), &slot.0.to_be_bytes()]),
+        RowKey::Partition(tp) => {
+            tagged(&mut out, b'p', &[tp.topic.0.as_bytes(), &ordered(tp.partition)])
+        }
+        RowKey::Slot(chain, slot) => {
+            tagged(&mut out, b's', &[&chain.0.to_be_bytes(), &slot.0.to_be_bytes()])
+        }
         RowKey::Configs(owner) => owner_key(&mut out, owner),
         RowKey::Gone(topic) => tagged(&mut out, b'g', &[topic.0.as_bytes()]),
         RowKey::Deletion(chain, slot) => {
@@ -81,7 +85,9 @@ pub(crate) fn read_key(bytes: &[u8]) -> Result<RowKey, Malformed> {
         b'b' => RowKey::Broker(BrokerId(rest.number()?)),
         b'c' => RowKey::Chain(ChainId(rest.u64()?)),
         b't' => RowKey::Topic(rest.topic()?),
-        b'p' => RowKey::Partition(TopicPartition { topic: rest.topic()?, partition: rest.number()? }),
+        b'p' => {
+            RowKey::Partition(TopicPartition { topic: rest.topic()?, partition: rest.number()? })
+        }
         b's' => RowKey::Slot(ChainId(rest.u64()?), SlotId(rest.u64()?)),
         b'o' => RowKey::Configs(rest.owner()?),
         b'g' => RowKey::Gone(rest.topic()?),
@@ -197,7 +203,8 @@ pub(crate) fn read_broker(bytes: &[u8]) -> Result<Broker, Malformed> {
     versioned(bytes, |r| {
         let (incarnation, chain) = (r.incarnation()?, r.chain()?);
         let rack = r.option(Reader::text)?;
-        let listeners = r.list(10, |r| Ok((r.text()?, Endpoint { host: r.text()?, port: r.u16()? })))?;
+        let listeners =
+            r.list(10, |r| Ok((r.text()?, Endpoint { host: r.text()?, port: r.u16()? })))?;
         Ok(Broker { incarnation, chain, listeners: listeners.into_iter().collect(), rack })
     })
 }
@@ -279,10 +286,12 @@ pub(crate) fn read_partition(bytes: &[u8]) -> Result<Partition, Malformed> {
         let mut partition = Partition::new(r.list(4, Reader::broker)?);
         partition.lease = r.option(Reader::chain)?;
         partition.leader_epoch = r.epoch()?;
-        (partition.log_start, partition.start, partition.end) = (r.offset()?, r.offset()?, r.offset()?);
+        (partition.log_start, partition.start, partition.end) =
+            (r.offset()?, r.offset()?, r.offset()?);
         let since = r.option(read_mark)?;
         partition.offline = since.map(|since| Box::new(Offline { since, pinned: Vec::new() }));
-        partition.epochs = r.list(12, |r| Ok(EpochStart { epoch: r.epoch()?, start: r.offset()? }))?;
+        partition.epochs =
+            r.list(12, |r| Ok(EpochStart { epoch: r.epoch()?, start: r.offset()? }))?;
         partition.grants = r.list(21, |r| {
             let (epoch, chain, from) = (r.epoch()?, r.chain()?, r.slot()?);
             Ok(Grant { epoch, chain, from, until: r.option(Reader::slot)? })
@@ -307,7 +316,9 @@ pub(crate) fn slot_value(row: &SlotRow) -> Bytes {
         out.partition(run.tp).i32(run.leader_epoch.0).i64(run.base_offset.0).i64(run.end_offset.0);
         out.u64(run.position).u64(run.bytes).i64(run.max_timestamp.0);
     });
-    out.list(row.checkpoints.iter(), |out, row| drop(out.partition(row.tp).i32(row.leader_epoch.0)));
+    out.list(row.checkpoints.iter(), |out, row| {
+        drop(out.partition(row.tp).i32(row.leader_epoch.0))
+    });
     out.list(row.releases.iter(), |out, row| drop(out.partition(row.tp).i32(row.leader_epoch.0)));
     Bytes::from(out.0)
 }
@@ -323,7 +334,8 @@ pub(crate) fn read_slot(slot: SlotId, bytes: &[u8]) -> Result<SlotRow, Malformed
         })?;
         let checkpoints =
             r.list(24, |r| Ok(CheckpointRow { tp: r.partition()?, leader_epoch: r.epoch()? }))?;
-        let releases = r.list(24, |r| Ok(ReleaseRow { tp: r.partition()?, leader_epoch: r.epoch()? }))?;
+        let releases =
+            r.list(24, |r| Ok(ReleaseRow { tp: r.partition()?, leader_epoch: r.epoch()? }))?;
         Ok(SlotRow { slot, bytes, index_position, index_bytes, runs, checkpoints, releases })
     })
 }

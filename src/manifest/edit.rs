@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use super::client::Endpoint;
 use super::row::SlotRow;
 use crate::base::clock::Timestamp;
-use crate::base::ids::{BrokerId, ChainId, Incarnation, ProducerId, SlotId, TopicId, TopicPartition};
+use crate::base::ids::{
+    BrokerId, ChainId, Incarnation, ProducerId, SlotId, TopicId, TopicPartition,
+};
 use crate::base::offset::Offset;
 
 /// One change.

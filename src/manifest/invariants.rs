@@ -35,7 +35,8 @@ pub(crate) const ALL: [(&str, Check); 11] = [
 
 /// Checks them all.
 pub(crate) fn check(state: &State) -> Result<(), Broken> {
-    ALL.iter().try_for_each(|(invariant, check)| check(state).map_err(|what| Broken { invariant, what }))
+    ALL.iter()
+        .try_for_each(|(invariant, check)| check(state).map_err(|what| Broken { invariant, what }))
 }
 
 fn holds(condition: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -44,24 +45,34 @@ fn holds(condition: bool, what: impl FnOnce() -> String) -> Result<(), String> {
 
 /// Every topic is found by its name, and nothing else is.
 fn names_match_topics(state: &State) -> Result<(), String> {
-    holds(state.names.len() == state.topics.len(), || "names and topics differ in number".to_owned())?;
+    holds(state.names.len() == state.topics.len(), || {
+        "names and topics differ in number".to_owned()
+    })?;
     state.topics.iter().try_for_each(|(id, topic)| {
-        holds(state.names.get(&topic.name) == Some(id), || format!("{} is not found by name", topic.name))
+        holds(state.names.get(&topic.name) == Some(id), || {
+            format!("{} is not found by name", topic.name)
+        })
     })
 }
 
 /// A chain id is issued once: all that exist are below the next.
 fn chain_ids_never_reused(state: &State) -> Result<(), String> {
     let highest = state.chains.last_key_value().map(|(chain, _)| *chain);
-    holds(highest < Some(state.next_chain), || format!("{highest:?} is not below {}", state.next_chain))
+    holds(highest < Some(state.next_chain), || {
+        format!("{highest:?} is not below {}", state.next_chain)
+    })
 }
 
 /// A broker's identity writes one chain at a time, and it is the one that it is registered with.
 fn one_open_chain_per_broker(state: &State) -> Result<(), String> {
-    state.chains.iter().filter(|(_, chain)| chain.phase == Phase::Open).try_for_each(|(id, chain)| {
-        let registered = state.brokers.get(&chain.broker).map(|broker| broker.chain);
-        holds(registered == Some(*id), || format!("chain {id} of broker {} is open too", chain.broker))
-    })
+    state.chains.iter().filter(|(_, chain)| chain.phase == Phase::Open).try_for_each(
+        |(id, chain)| {
+            let registered = state.brokers.get(&chain.broker).map(|broker| broker.chain);
+            holds(registered == Some(*id), || {
+                format!("chain {id} of broker {} is open too", chain.broker)
+            })
+        },
+    )
 }
 
 /// A sealed chain is committed to its end.
@@ -87,9 +98,13 @@ fn runs_contiguous(state: &State) -> Result<(), String> {
         let mut runs = partition.runs.iter().zip(partition.runs.iter().skip(1));
         let bytes: u64 = partition.runs.iter().map(|run| run.bytes).sum();
         let ends = partition.runs.back().is_none_or(|run| run.end_offset == partition.end);
-        holds(runs.all(|(run, next)| run.end_offset == next.base_offset), || format!("{tp} has a gap"))?;
+        holds(runs.all(|(run, next)| run.end_offset == next.base_offset), || {
+            format!("{tp} has a gap")
+        })?;
         holds(ends, || format!("the last run of {tp} does not end at {}", partition.end))?;
-        holds(bytes == partition.bytes, || format!("{tp} has {bytes} bytes, not {}", partition.bytes))
+        holds(bytes == partition.bytes, || {
+            format!("{tp} has {bytes} bytes, not {}", partition.bytes)
+        })
     })
 }
 
@@ -104,9 +119,11 @@ fn runs_above_log_start(state: &State) -> Result<(), String> {
 /// Epochs and their starts ascend, grants too, and the last of each is the partition's epoch.
 fn epochs_ascend(state: &State) -> Result<(), String> {
     state.live_partitions().try_for_each(|(tp, _, partition)| {
-        let epochs = partition.epochs.windows(2).all(|w| w[0].epoch < w[1].epoch && w[0].start < w[1].start);
+        let epochs =
+            partition.epochs.windows(2).all(|w| w[0].epoch < w[1].epoch && w[0].start < w[1].start);
         let grants = partition.grants.windows(2).all(|w| w[0].epoch < w[1].epoch);
-        let last = |epoch: Option<LeaderEpoch>| epoch.is_none_or(|epoch| epoch == partition.leader_epoch);
+        let last =
+            |epoch: Option<LeaderEpoch>| epoch.is_none_or(|epoch| epoch == partition.leader_epoch);
         let epoch = last(partition.epochs.last().map(|epoch| epoch.epoch));
         let grant = last(partition.grants.last().map(|grant| grant.epoch));
         holds(epochs && grants && epoch && grant, || format!("the epochs of {tp} do not ascend"))
@@ -124,11 +141,15 @@ fn slot_references_counted(state: &State) -> Result<(), String> {
     }
     for (id, chain) in &state.chains {
         let slots = (chain.trimmed_end.0..chain.committed_end.0).count();
-        holds(slots == chain.live.len(), || format!("chain {id} counts {} slots", chain.live.len()))?;
+        holds(slots == chain.live.len(), || {
+            format!("chain {id} counts {} slots", chain.live.len())
+        })?;
         for (live, slot) in chain.live.iter().zip(chain.trimmed_end.0..) {
             let place = Place { chain: *id, slot: crate::base::ids::SlotId(slot) };
             let found = counted.remove(&place).unwrap_or(0);
-            holds(found == *live, || format!("slot {slot} of chain {id} counts {live} runs, has {found}"))?;
+            holds(found == *live, || {
+                format!("slot {slot} of chain {id} counts {live} runs, has {found}")
+            })?;
         }
     }
     holds(counted.is_empty(), || format!("runs without a slot: {counted:?}"))
@@ -152,7 +173,9 @@ fn deletions_trimmed(state: &State) -> Result<(), String> {
         let trimmed = state.chains.get(id).is_some_and(|chain| queued.end <= chain.trimmed_end);
         let apart = before.is_none_or(|(chain, end)| chain != *id || end <= from.0);
         before = Some((*id, queued.end.0));
-        holds(trimmed && apart && *from < queued.end, || format!("slots {from}.. of chain {id} are queued"))
+        holds(trimmed && apart && *from < queued.end, || {
+            format!("slots {from}.. of chain {id} are queued")
+        })
     })
 }
 
@@ -178,8 +201,15 @@ pub(crate) fn admit(state: &State, chain: ChainId, row: &SlotRow) -> Result<(), 
 }
 
 /// The chain leads the partition in that epoch, or its topic is gone or going: then nothing of it counts any more.
-fn led(state: &State, chain: ChainId, tp: TopicPartition, epoch: LeaderEpoch) -> Result<(), Violation> {
-    if state.gone.contains_key(&tp.topic) || state.topics.get(&tp.topic).is_some_and(|topic| topic.deleting) {
+fn led(
+    state: &State,
+    chain: ChainId,
+    tp: TopicPartition,
+    epoch: LeaderEpoch,
+) -> Result<(), Violation> {
+    if state.gone.contains_key(&tp.topic)
+        || state.topics.get(&tp.topic).is_some_and(|topic| topic.deleting)
+    {
         return Ok(());
     }
     let partition = state.partition(&tp).ok_or(Violation::UnknownPartition { tp })?;

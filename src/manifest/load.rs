@@ -101,7 +101,9 @@ impl Loader {
                 self.partitions.insert(tp, codec::read_partition(value)?);
             }
             RowKey::Slot(chain, slot) => self.add_slot(chain, &codec::read_slot(slot, value)?),
-            RowKey::Configs(owner) => drop(state.configs.insert(owner, codec::read_configs(value)?)),
+            RowKey::Configs(owner) => {
+                drop(state.configs.insert(owner, codec::read_configs(value)?))
+            }
             RowKey::Gone(id) => drop(state.gone.insert(id, codec::read_gone(value)?)),
             RowKey::Deletion(chain, from) => {
                 state.deletions.insert((chain, from), codec::read_deletion(value)?);
@@ -131,8 +133,10 @@ impl Loader {
             history.sort_by_key(Happened::order);
             self.replay(tp, &history);
         }
-        super::invariants::check(&self.state)
-            .map_err(|broken| Unloadable::Broken { invariant: broken.invariant, what: broken.what })?;
+        super::invariants::check(&self.state).map_err(|broken| Unloadable::Broken {
+            invariant: broken.invariant,
+            what: broken.what,
+        })?;
         Ok(self.state)
     }
 
@@ -158,13 +162,16 @@ impl Loader {
             chain.live.extend((0..found).map(|_| 0));
         }
         match self.slots.first_key_value() {
-            Some((chain, _)) => Err(Unloadable::Orphan { key: codec::key(&RowKey::Chain(*chain)).to_vec() }),
+            Some((chain, _)) => {
+                Err(Unloadable::Orphan { key: codec::key(&RowKey::Chain(*chain)).to_vec() })
+            }
             None => Ok(()),
         }
     }
 
     fn replay(&mut self, tp: TopicPartition, history: &[Happened]) {
-        let Some(topic) = self.state.topics.get_mut(&tp.topic).filter(|topic| !topic.deleting) else {
+        let Some(topic) = self.state.topics.get_mut(&tp.topic).filter(|topic| !topic.deleting)
+        else {
             return;
         };
         let number = usize::try_from(tp.partition).unwrap_or(usize::MAX);
@@ -201,14 +208,16 @@ fn replay_partition(partition: &mut Partition, history: &[Happened]) -> Vec<Plac
     }
     partition.end = if first { known_end } else { partition.end.max(known_end) };
     if let Some(since) = since {
-        let runs = history.iter().filter(|happened| !fits(happened)).filter_map(|happened| match happened {
-            Happened::Run(run) => Some(run.place),
-            Happened::Checkpoint(_) => None,
-        });
+        let runs =
+            history.iter().filter(|happened| !fits(happened)).filter_map(
+                |happened| match happened {
+                    Happened::Run(run) => Some(run.place),
+                    Happened::Checkpoint(_) => None,
+                },
+            );
         let pinned: Vec<Place> = runs.collect();
         kept.extend(&pinned);
         partition.offline = Some(Box::new(super::partition::Offline { since, pinned }));
     }
     kept
 }
-

@@ -146,7 +146,8 @@ impl Partition {
 
     /// The slot from which on the partition's state can be rebuilt: it is never trimmed.
     pub(crate) fn state_at(&self) -> Option<Place> {
-        let first = || self.grants.first().map(|grant| Place { chain: grant.chain, slot: grant.from });
+        let first =
+            || self.grants.first().map(|grant| Place { chain: grant.chain, slot: grant.from });
         self.checkpoint.map(|checkpoint| checkpoint.place).or_else(first)
     }
 
@@ -174,7 +175,9 @@ impl Partition {
 
     /// Takes up a committed checkpoint, unless a later one is known.
     pub(crate) fn checkpoint(&mut self, mark: Mark) {
-        if self.offline.is_some() || self.checkpoint.is_some_and(|known| known.order() >= mark.order()) {
+        if self.offline.is_some()
+            || self.checkpoint.is_some_and(|known| known.order() >= mark.order())
+        {
             return;
         }
         self.checkpoint = Some(mark);

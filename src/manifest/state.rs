@@ -108,13 +108,20 @@ impl State {
         std::mem::take(&mut self.changes)
     }
 
+    /// Has the next write happen even if nothing changed.
+    pub(crate) fn touch_meta(&mut self) {
+        self.changes.rows.insert(RowKey::Meta);
+    }
+
     /// The partition, if its topic is there.
     pub(crate) fn partition(&self, tp: &TopicPartition) -> Option<&Partition> {
         self.topics.get(&tp.topic)?.partitions.get(usize::try_from(tp.partition).ok()?)
     }
 
     /// All partitions of topics that are not being deleted.
-    pub(crate) fn live_partitions(&self) -> impl Iterator<Item = (TopicPartition, &Topic, &Partition)> {
+    pub(crate) fn live_partitions(
+        &self,
+    ) -> impl Iterator<Item = (TopicPartition, &Topic, &Partition)> {
         self.topics.iter().filter(|(_, topic)| !topic.deleting).flat_map(|(id, topic)| {
             topic.partitions.iter().zip(0..).map(move |(partition, number)| {
                 (TopicPartition { topic: *id, partition: number }, topic, partition)
@@ -140,7 +147,7 @@ impl State {
         match edit {
             Edit::Term(term) => self.set_term(term),
             Edit::Registered { id, broker } => self.register(id, broker),
-            Edit::ChainFencing { chain } => self.chain_mut(chain).phase = Phase::Fencing,
+            Edit::ChainFencing { chain } => self.fence(chain),
             Edit::ChainSealed { chain, sealed_at } => self.seal(chain, sealed_at),
             Edit::Slot { chain, row } => self.add_slot(chain, row),
             Edit::TopicCreated(topic) => self.create_topic(topic),
@@ -202,10 +209,23 @@ impl State {
         self.changes.cluster = true;
     }
 
+    fn fence(&mut self, chain: ChainId) {
+        let fenced = self.chain_mut(chain);
+        assert!(fenced.phase == Phase::Open, "chain {chain} fenced while {:?}", fenced.phase);
+        fenced.phase = Phase::Fencing;
+        // Nobody leads them until the chain is sealed, and the image says so.
+        let led = self.led_by(chain).into_iter().map(|tp| tp.topic);
+        self.changes.topics.extend(led);
+    }
+
     fn seal(&mut self, chain: ChainId, sealed_at: SlotId) {
         let sealed = self.chain_mut(chain);
         assert!(sealed.phase == Phase::Fencing, "chain {chain} sealed while {:?}", sealed.phase);
-        assert!(sealed.committed_end == sealed_at, "sealed at {sealed_at}, not {}", sealed.committed_end);
+        assert!(
+            sealed.committed_end == sealed_at,
+            "sealed at {sealed_at}, not {}",
+            sealed.committed_end
+        );
         sealed.phase = Phase::Sealed(sealed_at);
         for tp in self.led_by(chain) {
             self.partition_mut(tp).release(None);
@@ -263,7 +283,9 @@ impl State {
 
     fn add_checkpoint(&mut self, tp: TopicPartition, mark: Mark) {
         if self.is_live(tp.topic) {
-            self.find_mut(tp).expect("admitted checkpoints are of known partitions").checkpoint(mark);
+            self.find_mut(tp)
+                .expect("admitted checkpoints are of known partitions")
+                .checkpoint(mark);
         }
     }
 
@@ -317,7 +339,11 @@ impl State {
 
     fn grant(&mut self, tp: TopicPartition, chain: ChainId) {
         let granted = self.chains.get(&chain).expect("edits name chains that exist");
-        assert!(granted.phase == Phase::Open, "{tp} granted to chain {chain}, which is {:?}", granted.phase);
+        assert!(
+            granted.phase == Phase::Open,
+            "{tp} granted to chain {chain}, which is {:?}",
+            granted.phase
+        );
         let from = granted.committed_end;
         let partition = self.partition_mut(tp);
         assert!(partition.lease.is_none(), "{tp} granted twice");

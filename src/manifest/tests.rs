@@ -9,7 +9,7 @@ use super::row::{CheckpointRow, RunRow, SlotRow};
 use super::state::State;
 use super::store::{Options, Store, StoreError, read_term};
 use super::{codec, invariants, load};
-use crate::base::clock::{Timestamp, TokioClock};
+use crate::base::clock::{SharedClock, Timestamp, TokioClock};
 use crate::base::ids::{
     BrokerId, ChainId, Incarnation, LeaderEpoch, SlotId, TopicId, TopicPartition,
 };
@@ -129,14 +129,18 @@ impl Rows {
     }
 }
 
+/// The collector compares it with the store's times: tests give both the same clock.
+pub(crate) fn clock() -> SharedClock {
+    Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)))
+}
+
 pub(crate) fn options(raw: object::RawStore, locality: Locality) -> Options {
-    let clock = Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)));
+    let clock = clock();
     Options { raw, path: "c/meta".to_owned(), locality, if_match: false, clock, seed: 1 }
 }
 
 fn memory() -> Options {
-    let clock = Arc::new(TokioClock::starting_at(Timestamp(0)));
-    options(object::build::memory(clock).raw(), Locality::Memory)
+    options(object::build::memory(clock()).raw(), Locality::Memory)
 }
 
 async fn write(store: &Store, state: &mut State) -> Result<(), StoreError> {

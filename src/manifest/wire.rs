@@ -1,7 +1,9 @@
 //! Little-endian primitives of the manifest's rows: a writer over bytes, and a reader that trusts none.
 
 use crate::base::clock::Timestamp;
-use crate::base::ids::{BrokerId, ChainId, Incarnation, LeaderEpoch, SlotId, TopicId, TopicPartition};
+use crate::base::ids::{
+    BrokerId, ChainId, Incarnation, LeaderEpoch, SlotId, TopicId, TopicPartition,
+};
 use crate::base::offset::Offset;
 
 /// Bytes that are no row, or one of a version that this build does not know.
@@ -55,7 +57,11 @@ impl Writer {
         self
     }
 
-    pub(crate) fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
+    pub(crate) fn option<T>(
+        &mut self,
+        value: Option<T>,
+        write: impl FnOnce(&mut Self, T),
+    ) -> &mut Self {
         self.bool(value.is_some());
         if let Some(value) = value {
             write(self, value);
