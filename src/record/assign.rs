@@ -14,49 +14,23 @@ use crate::base::offset::Offset;
 /// A batch with its offsets: what is stored and fetched is `head`, then `tail`.
 #[derive(Debug, Clone)]
 pub struct Assigned {
-    /// The header with base offset and leader epoch.
-    pub header: BatchHeader,
-    /// The header's bytes.
+    /// The header's bytes, with base offset and leader epoch.
     pub head: [u8; HEADER_BYTES],
     /// The records: shares the memory of the frame that brought them.
     pub tail: Bytes,
-    /// CRC-32C of head and tail together, for the slot that they join.
-    pub crc: u32,
 }
 
-impl Assigned {
-    /// Bytes of head and tail.
-    #[must_use]
-    pub fn total_bytes(&self) -> usize {
-        HEADER_BYTES + self.tail.len()
-    }
-}
-
-/// Gives `batch` its place in the partition. Reads the header only: the checksum of the whole is combined.
+/// Gives `batch` its place in the partition. Reads and writes the header only.
 #[must_use]
 pub fn assign(batch: &ValidBatch, base_offset: Offset, leader_epoch: LeaderEpoch) -> Assigned {
     let header = BatchHeader { base_offset, partition_leader_epoch: leader_epoch, ..batch.header };
-    let head = header.to_bytes();
-    let covered = (batch.total_bytes() - CRC_START) as u64;
-    let crc = crc::combine(crc::crc32c(&head[..CRC_START]), header.crc, covered);
-    Assigned { header, head, tail: batch.tail(), crc }
+    Assigned { head: header.to_bytes(), tail: batch.tail() }
 }
 
-/// Bytes of a batch in front of what its CRC covers.
-pub const PREFIX_BYTES: usize = CRC_START;
-
-/// The first bytes of `batch` with its place in the partition; everything behind them stays as the client sent it.
+/// CRC-32C of the batch's tail alone, from the CRC that validation computed: what a slot's checksum is combined from.
 #[must_use]
-pub fn patch_prefix(
-    batch: &ValidBatch,
-    base_offset: Offset,
-    leader_epoch: LeaderEpoch,
-) -> [u8; PREFIX_BYTES] {
-    let mut prefix = [0; PREFIX_BYTES];
-    prefix.copy_from_slice(&batch.bytes[..PREFIX_BYTES]);
-    prefix[..8].copy_from_slice(&base_offset.0.to_be_bytes());
-    prefix[12..16].copy_from_slice(&leader_epoch.0.to_be_bytes());
-    prefix
+pub fn tail_crc(batch: &ValidBatch) -> u32 {
+    batch.header.crc ^ crc::shift(covered_head(&batch.header), tail_bytes(batch))
 }
 
 /// Stamps `batch` with the time of its append (`message.timestamp.type=LogAppendTime`). Copies no record.
@@ -77,8 +51,12 @@ pub(super) fn with_timestamps(
     let attributes = old.attributes.with_timestamp_type(kind);
     let mut header = BatchHeader { attributes, max_timestamp, ..old };
     let difference = covered_head(&old) ^ covered_head(&header);
-    header.crc = old.crc ^ crc::shift(difference, (batch.total_bytes() - HEADER_BYTES) as u64);
+    header.crc = old.crc ^ crc::shift(difference, tail_bytes(batch));
     ValidBatch { header, bytes: batch.bytes.clone() }
+}
+
+fn tail_bytes(batch: &ValidBatch) -> u64 {
+    (batch.total_bytes() - HEADER_BYTES) as u64
 }
 
 /// The checksum of that part of the header which the batch's CRC covers.
@@ -119,11 +97,10 @@ mod tests {
             let assigned = assign(&batch, Offset(offset), LeaderEpoch(epoch));
             let bytes = whole(&assigned);
             let read = BatchHeader::read(&bytes).expect("a header that we wrote");
-            prop_assert_eq!(read, assigned.header);
-            prop_assert_eq!(read.base_offset, Offset(offset));
-            prop_assert_eq!(read.partition_leader_epoch, LeaderEpoch(epoch));
+            let (base_offset, partition_leader_epoch) = (Offset(offset), LeaderEpoch(epoch));
+            prop_assert_eq!(read, BatchHeader { base_offset, partition_leader_epoch, ..batch.header });
             prop_assert_eq!(read.crc, crc::crc32c(&bytes[CRC_START..]));
-            prop_assert_eq!(assigned.crc, crc::crc32c(&bytes));
+            prop_assert_eq!(tail_crc(&batch), crc::crc32c(&assigned.tail));
             if let Some(stamp) = stamp {
                 prop_assert_eq!(read.max_timestamp, Timestamp(stamp));
                 prop_assert_eq!(read.attributes.timestamp_type(), TimestampType::LogAppendTime);
@@ -136,6 +113,5 @@ mod tests {
         let batch = batch(&[7; 5000]);
         let assigned = assign(&batch, Offset(3), LeaderEpoch(1));
         assert_eq!(assigned.tail.as_ptr(), batch.bytes[HEADER_BYTES..].as_ptr());
-        assert_eq!(assigned.total_bytes(), batch.total_bytes());
     }
 }

@@ -1,7 +1,7 @@
 //! The open slot: batches of many partitions on their way into one object.
 //!
 //! Owns the order of batches in a slot and the moment it is due. Does not own offsets (`log`) or the put (`upload`).
-//! A batch from [`ARENA_BATCH_MAX`] bytes on is a fresh prefix plus a shared slice of the request's frame; a smaller one
+//! A batch from [`ARENA_BATCH_MAX`] bytes on is a fresh header plus a shared slice of the request's frame; a smaller one
 //! is copied, so that a few hundred bytes never pin a frame of megabytes.
 
 use std::collections::HashMap;
@@ -13,10 +13,9 @@ use tokio::time::Instant;
 
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
-use crate::record::assign::{PREFIX_BYTES, patch_prefix};
-use crate::record::batch::ValidBatch;
+use crate::record::assign::{Assigned, assign, tail_crc};
 use crate::record::control::Marker;
-use crate::record::crc;
+use crate::record::{HEADER_BYTES, ValidBatch, crc};
 use crate::segment::{BatchEntry, PartitionCheckpoint, Release, SlotBody, SlotIndex};
 
 /// Batches below this size are copied into the slot's arena.
@@ -76,10 +75,10 @@ pub(super) struct Situation {
 
 #[derive(Debug)]
 enum Piece {
-    /// Prefix and body lie in the arena.
+    /// Header and records lie in the arena.
     Arena { start: usize, bytes: usize },
-    /// Only the prefix lies in the arena; the rest is shared.
-    Shared { prefix: usize, rest: Bytes, rest_crc: u32 },
+    /// Only the header lies in the arena; the records are shared.
+    Shared { head: usize, tail: Bytes, tail_crc: u32 },
 }
 
 #[derive(Debug)]
@@ -167,16 +166,17 @@ impl OpenSlot {
     }
 
     fn keep(&mut self, joining: &Joining<'_>, total: usize) -> Piece {
-        let prefix = patch_prefix(joining.batch, joining.base_offset, joining.leader_epoch);
+        // The whole header is written anew: a time of append is in it and not in the bytes that came.
+        let Assigned { head, tail } =
+            assign(joining.batch, joining.base_offset, joining.leader_epoch);
         let start = self.arena.len();
-        self.arena.extend_from_slice(&prefix);
+        self.arena.extend_from_slice(&head);
         if total < ARENA_BATCH_MAX {
-            self.arena.extend_from_slice(&joining.batch.bytes[PREFIX_BYTES..]);
+            self.arena.extend_from_slice(&tail);
             return Piece::Arena { start, bytes: total };
         }
-        let rest = joining.batch.bytes.slice(PREFIX_BYTES..);
-        // The CRC of a batch covers exactly what follows its prefix, so the slot's CRC is combined, not computed again.
-        Piece::Shared { prefix: start, rest, rest_crc: joining.batch.header.crc }
+        // Validation computed the batch's CRC, so the slot's is combined from it, not computed again.
+        Piece::Shared { head: start, tail, tail_crc: tail_crc(joining.batch) }
     }
 
     fn link(&mut self, joining: &Joining<'_>, number: u32) {
@@ -293,12 +293,12 @@ impl BodyBuilder {
     fn add(&mut self, piece: &Piece, arena: &Bytes) {
         match piece {
             Piece::Arena { start, bytes } => self.add_arena(*start, *bytes, arena),
-            Piece::Shared { prefix, rest, rest_crc } => {
-                self.add_arena(*prefix, PREFIX_BYTES, arena);
+            Piece::Shared { head, tail, tail_crc } => {
+                self.add_arena(*head, HEADER_BYTES, arena);
                 self.flush_arena(arena);
-                self.pieces.push(rest.clone());
-                self.crc = crc::combine(self.crc, *rest_crc, rest.len() as u64);
-                self.bytes += rest.len() as u64;
+                self.pieces.push(tail.clone());
+                self.crc = crc::combine(self.crc, *tail_crc, tail.len() as u64);
+                self.bytes += tail.len() as u64;
             }
         }
     }
@@ -338,3 +338,6 @@ impl BodyBuilder {
         SlotBody { pieces: self.pieces, bytes: self.bytes, crc: self.crc }
     }
 }
+
+#[cfg(test)]
+mod tests;
