@@ -1,0 +1,91 @@
+//! Real clients against the real program: what every producer writes, every consumer reads back, byte for byte.
+//!
+//! A trial for each client that writes and for each pair of clients; `cargo test --test clients -- 'kcat ->'` runs
+//! some of them. `THALWEG_TEST_BOOTSTRAP=HOST:PORT` names another broker to run against.
+
+// These tests live in real time beside real processes.
+#![allow(clippy::disallowed_methods)]
+
+#[path = "../support/broker.rs"]
+mod broker;
+mod catalog;
+mod kcat;
+#[path = "../support/parts.rs"]
+mod parts;
+mod program;
+mod stage;
+mod workload;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use catalog::{CLIENTS, Client};
+use libtest_mimic::{Arguments, Failed, Trial};
+use stage::Stage;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None, true)).exit_code();
+    }
+    let set = Stage::set().and_then(|stage| stage.has_groups().map(|groups| (stage, groups)));
+    let (stage, has_groups) = match set {
+        Ok(set) => set,
+        Err(error) => {
+            println!(
+                "could not set the stage: {error:#}\n\ntest result: FAILED. 0 passed; 1 failed"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
+    let stage = Arc::new(stage);
+    libtest_mimic::run(&arguments, trials(Some(&stage), has_groups)).exit_code()
+}
+
+/// All trials; without a stage they can only be listed.
+fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
+    let absent: Vec<Option<String>> = CLIENTS.iter().map(Client::missing).collect();
+    for (client, reason) in CLIENTS.iter().zip(&absent) {
+        if let Some(reason) = reason {
+            println!("skipped: {}: {reason}", client.name);
+        } else if client.reads_by_group && !has_groups {
+            println!(
+                "skipped: {} as a consumer: it reads only in a group; groups come later",
+                client.name
+            );
+        }
+    }
+    let mut trials = Vec::new();
+    for (producer, writer) in CLIENTS.iter().enumerate() {
+        let name = format!("{} writes", writer.name);
+        let run = on(stage, absent[producer].clone(), move |stage| stage.write(producer));
+        trials.push(Trial::test(name, run).with_ignored_flag(may_skip(&absent[producer])));
+        for (consumer, reader) in CLIENTS.iter().enumerate() {
+            let missing = absent[producer].clone().or_else(|| absent[consumer].clone());
+            let barred = reader.reads_by_group && !has_groups;
+            let ignored = barred || may_skip(&missing);
+            let name = format!("{} -> {}", writer.name, reader.name);
+            let run = on(stage, missing, move |stage| stage.read(producer, consumer));
+            trials.push(Trial::test(name, run).with_ignored_flag(ignored));
+        }
+    }
+    trials
+}
+
+/// A missing part fails its trials where parts are demanded.
+fn may_skip(missing: &Option<String>) -> bool {
+    missing.is_some() && !parts::are_demanded()
+}
+
+fn on(
+    stage: Option<&Arc<Stage>>,
+    missing: Option<String>,
+    run: impl FnOnce(&Stage) -> Result<(), String> + Send + 'static,
+) -> impl FnOnce() -> Result<(), Failed> + Send + 'static {
+    let stage = stage.cloned();
+    move || {
+        let possible = missing.map_or(Ok(()), Err);
+        let ran = possible.and_then(|()| stage.map_or(Ok(()), |stage| run(&stage)));
+        ran.map_err(Failed::from)
+    }
+}

@@ -1,0 +1,104 @@
+// @platformatic/kafka as a producer and a consumer.
+
+import { Admin, Consumer, Producer } from '@platformatic/kafka'
+
+import { deadline, printRecord, run } from './program.js'
+
+const base = { clientId: 'platformatic', bootstrapBrokers: [process.argv[2]] }
+
+async function create (topic, partitions, size) {
+  const configs = size ? [{ name: 'max.message.bytes', value: String(size) }] : []
+  const admin = new Admin(base)
+  try {
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs })
+  } finally {
+    await admin.close()
+  }
+}
+
+async function produce (topic, compression, records) {
+  const producer = new Producer({ ...base, idempotent: true })
+  const messages = records.map(({ partition, timestamp, key, value, headers }) => ({
+    topic,
+    partition,
+    timestamp: BigInt(timestamp),
+    key,
+    value,
+    headers: new Map(headers.map(([name, content]) => [Buffer.from(name), content]))
+  }))
+  try {
+    await producer.send({ messages, compression })
+  } finally {
+    await producer.close()
+  }
+}
+
+// Both ends of every partition, by the place that is still to be read: its topic id, the next offset and the end.
+async function places (consumer, topics) {
+  const metadata = await consumer.metadata({ topics })
+  const starts = await consumer.listOffsets({ topics, timestamp: -2n })
+  const ends = await consumer.listOffsets({ topics, timestamp: -1n })
+  const left = []
+  for (const topic of topics) {
+    const { id, partitions } = metadata.topics.get(topic)
+    for (const [partition, { leader }] of Object.entries(partitions)) {
+      const place = { topic, id, partition: Number(partition), leader }
+      place.next = starts.get(topic)[place.partition]
+      place.end = ends.get(topic)[place.partition]
+      if (place.end > place.next) left.push(place)
+    }
+  }
+  return left
+}
+
+function printBatch (place, batch) {
+  for (const record of batch.records) {
+    const offset = batch.firstOffset + BigInt(record.offsetDelta)
+    if (offset < place.next) continue
+    printRecord({
+      topic: place.topic,
+      partition: place.partition,
+      offset,
+      timestamp: batch.firstTimestamp + record.timestampDelta,
+      key: record.key,
+      value: record.value,
+      headers: record.headers.map(([name, content]) => [name.toString(), content])
+    })
+    place.next = offset + 1n
+  }
+}
+
+// Its stream of messages always joins a group, so partitions are read by its fetch call.
+async function consume (topics) {
+  const consumer = new Consumer({ ...base, groupId: 'unused' })
+  try {
+    let left = await places(consumer, topics)
+    while (left.length > 0) {
+      const byTopic = Map.groupBy(left, place => place.id)
+      const response = await deadline(consumer.fetch({
+        node: left[0].leader,
+        topics: Array.from(byTopic, ([topicId, its]) => ({
+          topicId,
+          partitions: its.map(place => ({
+            partition: place.partition,
+            currentLeaderEpoch: -1,
+            fetchOffset: place.next,
+            lastFetchedEpoch: -1,
+            partitionMaxBytes: 1_048_576
+          }))
+        }))
+      }), 30_000, 'fetching')
+      for (const { topicId, partitions } of response.responses) {
+        for (const { partitionIndex, records } of partitions) {
+          const place = byTopic.get(topicId)?.find(one => one.partition === partitionIndex)
+          for (const batch of records ?? []) printBatch(place, batch)
+        }
+      }
+      left = left.filter(place => place.next < place.end)
+    }
+  } finally {
+    await consumer.close()
+  }
+}
+
+run({ create, produce, consume })

@@ -1,0 +1,90 @@
+"""aiokafka as a producer and a consumer."""
+
+import asyncio
+import sys
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import for_code
+
+import program
+
+BOOTSTRAP = sys.argv[1]
+
+
+async def create(topic, partitions, size):
+    configs = {} if size is None else {"max.message.bytes": str(size)}
+    admin = AIOKafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+    await admin.start()
+    try:
+        answer = await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
+        for name, code, *_ in answer.topic_errors:
+            if code != 0:
+                raise for_code(code)(name)
+    finally:
+        await admin.close()
+
+
+async def produce(topic, codec, size, records):
+    config = {} if size is None else {"max_request_size": size}
+    producer = AIOKafkaProducer(
+        bootstrap_servers=BOOTSTRAP, enable_idempotence=True, compression_type=codec, **config
+    )
+    await producer.start()
+    try:
+        sent = [
+            await producer.send(
+                topic,
+                value=record.value,
+                key=record.key,
+                partition=record.partition,
+                timestamp_ms=record.timestamp,
+                headers=record.headers,
+            )
+            for record in records
+        ]
+        await asyncio.wait_for(asyncio.gather(*sent), 60)
+    finally:
+        await producer.stop()
+
+
+async def consume(topics):
+    consumer = AIOKafkaConsumer(bootstrap_servers=BOOTSTRAP, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        # Partitions are known only of topics in the client's metadata set.
+        metadata = await consumer._client.fetch_all_metadata()
+        partitions = [
+            TopicPartition(topic, partition)
+            for topic in topics
+            for partition in metadata.partitions_for_topic(topic)
+        ]
+        starts = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
+        left = {place: end for place, end in ends.items() if end > starts[place]}
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning()
+        while left:
+            fetched = await asyncio.wait_for(consumer.getmany(timeout_ms=60_000), 30)
+            for place, records in fetched.items():
+                for record in records:
+                    program.print_record(
+                        record.topic,
+                        record.partition,
+                        record.offset,
+                        record.timestamp,
+                        record.key,
+                        record.value,
+                        record.headers,
+                    )
+                if records[-1].offset + 1 >= left.get(place, 0):
+                    left.pop(place, None)
+    finally:
+        await consumer.stop()
+
+
+def blocking(command):
+    return lambda *arguments: asyncio.run(command(*arguments))
+
+
+program.run(blocking(create), blocking(produce), blocking(consume))

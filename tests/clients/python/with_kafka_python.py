@@ -1,0 +1,79 @@
+"""kafka-python as a producer and a consumer."""
+
+import sys
+import time
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+import program
+
+BOOTSTRAP = sys.argv[1]
+
+
+def create(topic, partitions, size):
+    configs = {} if size is None else {"max.message.bytes": str(size)}
+    admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+    wanted = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+    admin.create_topics({topic: wanted})
+    admin.close()
+
+
+def produce(topic, codec, size, records):
+    config = {} if size is None else {"max_request_size": size}
+    producer = KafkaProducer(
+        bootstrap_servers=BOOTSTRAP, enable_idempotence=True, compression_type=codec, **config
+    )
+    sent = [
+        producer.send(
+            topic,
+            value=record.value,
+            key=record.key,
+            headers=record.headers,
+            partition=record.partition,
+            timestamp_ms=record.timestamp,
+        )
+        for record in records
+    ]
+    producer.flush(60)
+    for one in sent:
+        one.get(60)
+    producer.close()
+
+
+def consume(topics):
+    consumer = KafkaConsumer(bootstrap_servers=BOOTSTRAP)
+    partitions = [
+        TopicPartition(topic, partition)
+        for topic in topics
+        for partition in consumer.partitions_for_topic(topic)
+    ]
+    starts = consumer.beginning_offsets(partitions)
+    left = {
+        place: end
+        for place, end in consumer.end_offsets(partitions).items()
+        if end > starts[place]
+    }
+    consumer.assign(partitions)
+    consumer.seek_to_beginning()
+    deadline = time.monotonic() + 30
+    while left:
+        for place, records in consumer.poll(timeout_ms=1000).items():
+            deadline = time.monotonic() + 30
+            for record in records:
+                program.print_record(
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    record.timestamp,
+                    record.key,
+                    record.value,
+                    record.headers,
+                )
+            if records[-1].offset + 1 >= left.get(place, 0):
+                left.pop(place, None)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing came for 30 s; still expected {left}")
+    consumer.close()
+
+
+program.run(create, produce, consume)

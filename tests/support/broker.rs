@@ -1,0 +1,141 @@
+//! A broker as a process: the program that users run, on ports of its own.
+
+// Each suite uses a part of this.
+#![allow(dead_code)]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+
+/// How long a start or a stop may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How a broker is started; the same settings start it again on what it left.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Everything that the process keeps or says: data, ready file, log.
+    pub(crate) folder: PathBuf,
+    /// `--store`; absent is the local directory below `folder`.
+    pub(crate) store: Option<String>,
+    /// `--set` for each.
+    pub(crate) set: Vec<(String, String)>,
+    /// Environment, such as a bucket's credentials.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// A broker on a local directory below `folder`.
+    pub(crate) fn directory(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), store: None, set: Vec::new(), env: Vec::new() }
+    }
+
+    /// One more setting, by our name or Kafka's.
+    #[must_use]
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.set.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the program and returns when it has said that it is ready.
+    pub(crate) fn start(&self) -> anyhow::Result<Broker> {
+        fs::create_dir_all(&self.folder)?;
+        let ready = self.folder.join("ready.json");
+        if ready.exists() {
+            fs::remove_file(&ready)?;
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        command.arg("--ready-file").arg(&ready).arg("--data-dir").arg(self.folder.join("data"));
+        if let Some(store) = &self.store {
+            command.args(["--store", store]);
+        }
+        for (key, value) in &self.set {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
+        let log = File::options().create(true).append(true).open(self.log())?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().context("could not start the broker")?;
+        let mut broker = Broker { child, address: String::new() };
+        broker.address = broker.wait_until_ready(&ready).with_context(|| self.log_tail())?;
+        Ok(broker)
+    }
+
+    /// What the process said, of all its starts.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("broker.log")
+    }
+
+    /// The last lines that the process said, for a failure's report.
+    pub(crate) fn log_tail(&self) -> String {
+        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+/// A running broker; dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    child: Child,
+    /// Where it takes clients.
+    pub(crate) address: String,
+}
+
+impl Broker {
+    fn wait_until_ready(&mut self, ready: &Path) -> anyhow::Result<String> {
+        for _ in 0..PATIENCE.as_millis() / POLL_INTERVAL.as_millis() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the broker ended before it was ready: {status}");
+            }
+            // Read half-written it is not JSON yet.
+            if let Ok(text) = fs::read_to_string(ready)
+                && let Ok(said) = serde_json::from_str::<serde_json::Value>(&text)
+            {
+                return listener(&said);
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        bail!("the broker was not ready after {PATIENCE:?}")
+    }
+
+    /// Kills the process as `kill -9` does: nothing of it runs on.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks the process to stop (SIGTERM) and gives its exit status.
+    pub(crate) fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        ensure!(asked.success(), "could not signal the broker");
+        for _ in 0..PATIENCE.as_millis() / POLL_INTERVAL.as_millis() {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(POLL_INTERVAL);
+        }
+        bail!("the broker did not stop in {PATIENCE:?}")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Ended and waited for already, both fail and nothing is left to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The first Kafka address of the ready file.
+fn listener(said: &serde_json::Value) -> anyhow::Result<String> {
+    let first = said["listeners"].as_object().and_then(|listeners| listeners.values().next());
+    let address = first.and_then(serde_json::Value::as_str);
+    Ok(address.with_context(|| format!("no listener in {said}"))?.to_owned())
+}
