@@ -78,11 +78,8 @@ impl Running {
         let output = BufReader::new(child.stdout.take().expect("piped above"));
         let (sender, lines) = mpsc::sync_channel(LINES_WAITING);
         thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
+            // Ends when the program does, or when nobody listens any more.
+            let _ = output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line));
         });
         Ok(Self { child, input, lines })
     }
