@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use kafka_protocol::ResponseError;
 use tokio::time::Instant;
 
@@ -73,9 +74,9 @@ impl Client {
     }
 
     /// Calls `attempt` until it succeeds, fails for good, or the client's timeout has passed.
-    async fn retrying<T>(
+    async fn retrying<'a, T>(
         &self,
-        mut attempt: impl AsyncFnMut() -> Result<T, Error>,
+        attempt: impl Fn() -> BoxFuture<'a, Result<T, Error>> + Send,
     ) -> Result<T, Error> {
         let deadline = Instant::now() + self.options.timeout;
         let (first, longest) = (Duration::from_millis(50), Duration::from_secs(1));

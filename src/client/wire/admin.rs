@@ -1,5 +1,6 @@
 //! Topics and their configs: created, described, changed, deleted.
 
+use futures::FutureExt as _;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_records_request::{
@@ -80,17 +81,20 @@ impl Client {
         let request = CreateTopicsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(CHANGE_TIMEOUT_MS);
-        self.retrying(async || {
-            let controller = self.controller().await?;
-            let version = controller.version::<CreateTopicsRequest>(7)?;
-            let answer = controller.ask(&request, version).await?;
-            let mut said = (None, None);
-            for topic in answer.topics {
-                check(topic.error_code, topic.error_message.as_deref())?;
-                said.0 = Some(topic.num_partitions).filter(|count| *count > 0);
-                said.1 = Some(topic.replication_factor).filter(|factor| *factor > 0);
+        self.retrying(|| {
+            async {
+                let controller = self.controller().await?;
+                let version = controller.version::<CreateTopicsRequest>(7)?;
+                let answer = controller.ask(&request, version).await?;
+                let mut said = (None, None);
+                for topic in answer.topics {
+                    check(topic.error_code, topic.error_message.as_deref())?;
+                    said.0 = Some(topic.num_partitions).filter(|count| *count > 0);
+                    said.1 = Some(topic.replication_factor).filter(|factor| *factor > 0);
+                }
+                Ok(said)
             }
-            Ok(said)
+            .boxed()
         })
         .await
     }
@@ -128,13 +132,16 @@ impl Client {
         let request = CreatePartitionsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(CHANGE_TIMEOUT_MS);
-        self.retrying(async || {
-            let controller = self.controller().await?;
-            let version = controller.version::<CreatePartitionsRequest>(3)?;
-            let answer = controller.ask(&request, version).await?;
-            self.known().topics.remove(name);
-            let mut results = answer.results.iter();
-            results.try_for_each(|one| check(one.error_code, one.error_message.as_deref()))
+        self.retrying(|| {
+            async {
+                let controller = self.controller().await?;
+                let version = controller.version::<CreatePartitionsRequest>(3)?;
+                let answer = controller.ask(&request, version).await?;
+                self.known().topics.remove(name);
+                let mut results = answer.results.iter();
+                results.try_for_each(|one| check(one.error_code, one.error_message.as_deref()))
+            }
+            .boxed()
         })
         .await
     }
@@ -148,24 +155,27 @@ impl Client {
             .with_resource_type(TOPIC_RESOURCE)
             .with_resource_name(text(name))
             .with_configuration_keys(None);
-        self.retrying(async || {
-            let connection = self.any().await?;
-            let version = connection.version::<DescribeConfigsRequest>(4)?;
-            let request = DescribeConfigsRequest::default()
-                .with_resources(vec![resource.clone()])
-                .with_include_documentation(version >= 3);
-            let answer = connection.ask(&request, version).await?;
-            let mut entries = Vec::new();
-            for result in answer.results {
-                check(result.error_code, result.error_message.as_deref())?;
-                entries.extend(result.configs.into_iter().map(|one| ConfigEntry {
-                    name: one.name.to_string(),
-                    value: one.value.map(|value| value.to_string()),
-                    source: source(one.config_source),
-                    documentation: one.documentation.map(|text| text.to_string()),
-                }));
+        self.retrying(|| {
+            async {
+                let connection = self.any().await?;
+                let version = connection.version::<DescribeConfigsRequest>(4)?;
+                let request = DescribeConfigsRequest::default()
+                    .with_resources(vec![resource.clone()])
+                    .with_include_documentation(version >= 3);
+                let answer = connection.ask(&request, version).await?;
+                let mut entries = Vec::new();
+                for result in answer.results {
+                    check(result.error_code, result.error_message.as_deref())?;
+                    entries.extend(result.configs.into_iter().map(|one| ConfigEntry {
+                        name: one.name.to_string(),
+                        value: one.value.map(|value| value.to_string()),
+                        source: source(one.config_source),
+                        documentation: one.documentation.map(|text| text.to_string()),
+                    }));
+                }
+                Ok(entries)
             }
-            Ok(entries)
+            .boxed()
         })
         .await
     }
@@ -193,12 +203,15 @@ impl Client {
             .with_resource_name(text(name))
             .with_configs(configs);
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        self.retrying(async || {
-            let connection = self.controller().await?;
-            let version = connection.version::<IncrementalAlterConfigsRequest>(1)?;
-            let answer = connection.ask(&request, version).await?;
-            let mut responses = answer.responses.iter();
-            responses.try_for_each(|one| check(one.error_code, one.error_message.as_deref()))
+        self.retrying(|| {
+            async {
+                let connection = self.controller().await?;
+                let version = connection.version::<IncrementalAlterConfigsRequest>(1)?;
+                let answer = connection.ask(&request, version).await?;
+                let mut responses = answer.responses.iter();
+                responses.try_for_each(|one| check(one.error_code, one.error_message.as_deref()))
+            }
+            .boxed()
         })
         .await
     }
@@ -220,18 +233,21 @@ impl Client {
         let request = DeleteRecordsRequest::default()
             .with_topics(vec![topic])
             .with_timeout_ms(CHANGE_TIMEOUT_MS);
-        self.retrying(async || {
-            let topic = self.topic(name, false).await?;
-            let leaders = self.leaders(&topic, vec![(partition, ())]).await?;
-            let (leader, _) = leaders.first().expect("one partition has one leader");
-            let version = leader.version::<DeleteRecordsRequest>(2)?;
-            let answer = leader.ask(&request, version).await?;
-            let mut left = before;
-            for one in answer.topics.iter().flat_map(|topic| &topic.partitions) {
-                check(one.error_code, None)?;
-                left = Offset(one.low_watermark);
+        self.retrying(|| {
+            async {
+                let topic = self.topic(name, false).await?;
+                let leaders = self.leaders(&topic, vec![(partition, ())]).await?;
+                let (leader, _) = leaders.first().expect("one partition has one leader");
+                let version = leader.version::<DeleteRecordsRequest>(2)?;
+                let answer = leader.ask(&request, version).await?;
+                let mut left = before;
+                for one in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+                    check(one.error_code, None)?;
+                    left = Offset(one.low_watermark);
+                }
+                Ok(left)
             }
-            Ok(left)
+            .boxed()
         })
         .await
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
@@ -82,7 +83,7 @@ impl Client {
     /// # Errors
     /// As [`Error`] says.
     pub async fn metadata(&self) -> Result<Metadata, Error> {
-        self.retrying(async || self.refresh(None, false).await).await
+        self.retrying(|| self.refresh(None, false).boxed()).await
     }
 
     /// One topic; `create` lets the broker create it if it does so by itself.
@@ -93,20 +94,26 @@ impl Client {
         if let Some(topic) = self.known().topics.get(name) {
             return Ok(topic.clone());
         }
-        let find = async || {
-            let metadata = self.refresh(Some(&[name]), create).await?;
-            let topic = metadata.topics.into_iter().find(|topic| topic.name == name);
-            topic.ok_or_else(|| check(Code::UNKNOWN_TOPIC, None).expect_err("a code"))
-        };
         if create {
-            return self.retrying(find).await;
+            return self.retrying(|| self.find(name, true).boxed()).await;
         }
         // Kafka calls an unknown topic retriable, since it may be about to be created; people want to know at once.
-        let once = async || match find().await {
-            Err(error) if error.code() == Some(Code::UNKNOWN_TOPIC) => Ok(Err(error)),
-            other => other.map(Ok),
+        let once = || {
+            async {
+                match self.find(name, false).await {
+                    Err(error) if error.code() == Some(Code::UNKNOWN_TOPIC) => Ok(Err(error)),
+                    other => other.map(Ok),
+                }
+            }
+            .boxed()
         };
         self.retrying(once).await?
+    }
+
+    async fn find(&self, name: &str, create: bool) -> Result<Topic, Error> {
+        let metadata = self.refresh(Some(&[name]), create).await?;
+        let topic = metadata.topics.into_iter().find(|topic| topic.name == name);
+        topic.ok_or_else(|| check(Code::UNKNOWN_TOPIC, None).expect_err("a code"))
     }
 
     /// Asks any broker, and remembers what it says. An error of a topic that was asked for is returned.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::try_join_all;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
@@ -70,13 +71,13 @@ impl Client {
         partitions: &[i32],
         at: At,
     ) -> Result<BTreeMap<i32, Offset>, Error> {
-        let found = self.retrying(async || self.try_offsets(topic, partitions, at).await).await?;
+        let found = self.retrying(|| self.try_offsets(topic, partitions, at).boxed()).await?;
         let late: Vec<i32> =
             found.iter().filter(|(_, offset)| offset.0 < 0).map(|(index, _)| *index).collect();
         if late.is_empty() {
             return Ok(found);
         }
-        let ends = self.retrying(async || self.try_offsets(topic, &late, At::End).await).await?;
+        let ends = self.retrying(|| self.try_offsets(topic, &late, At::End).boxed()).await?;
         Ok(found.into_iter().chain(ends).collect())
     }
 
@@ -126,12 +127,16 @@ impl Client {
         positions: &BTreeMap<i32, Offset>,
         limits: Limits,
     ) -> Result<Vec<Fetched>, Error> {
-        self.retrying(async || {
-            let known = self.topic(topic, false).await?;
-            let wanted = positions.iter().map(|(index, from)| (*index, *from)).collect();
-            let leaders = self.leaders(&known, wanted).await?;
-            let asked = leaders.iter().map(|(leader, from)| fetch(leader, &known, from, limits));
-            Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+        self.retrying(|| {
+            async {
+                let known = self.topic(topic, false).await?;
+                let wanted = positions.iter().map(|(index, from)| (*index, *from)).collect();
+                let leaders = self.leaders(&known, wanted).await?;
+                let asked =
+                    leaders.iter().map(|(leader, from)| fetch(leader, &known, from, limits));
+                Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+            }
+            .boxed()
         })
         .await
     }

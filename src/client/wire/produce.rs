@@ -1,6 +1,7 @@
 //! Batches to the leaders of their partitions.
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use futures::future::join_all;
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -74,15 +75,18 @@ impl Client {
         (codec, acks): (Compression, Acks),
     ) -> Result<Offset, Error> {
         let batch = pack(records, codec).bytes;
-        self.retrying(async || {
-            let known = self.topic(topic, true).await?;
-            let leaders = self.leaders(&known, vec![(partition, ())]).await?;
-            let sent = leaders.iter().map(|(leader, _)| {
-                let batch = batch.clone();
-                self.send(leader, (topic, partition), batch, acks)
-            });
-            let mut offsets = join_all(sent).await.into_iter();
-            offsets.next().expect("one partition has one leader")
+        self.retrying(|| {
+            async {
+                let known = self.topic(topic, true).await?;
+                let leaders = self.leaders(&known, vec![(partition, ())]).await?;
+                let sent = leaders.iter().map(|(leader, _)| {
+                    let batch = batch.clone();
+                    self.send(leader, (topic, partition), batch, acks)
+                });
+                let mut offsets = join_all(sent).await.into_iter();
+                offsets.next().expect("one partition has one leader")
+            }
+            .boxed()
         })
         .await
     }
