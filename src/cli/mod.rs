@@ -12,6 +12,7 @@ mod output;
 mod produce;
 mod progress;
 mod settings;
+mod slot;
 mod target;
 mod time;
 mod topic;
@@ -38,6 +39,9 @@ enum Command {
     Produce(produce::Args),
     /// Read records from a topic.
     Consume(consume::Args),
+    /// Look into the objects of the write-ahead chains.
+    #[command(subcommand)]
+    Slot(slot::Command),
     /// Explain the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -52,6 +56,7 @@ pub fn run() -> ExitCode {
         Command::Topic(command) => command.run(),
         Command::Produce(args) => args.run(),
         Command::Consume(args) => args.run(),
+        Command::Slot(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions(args) => args.run(),
     };
