@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod consume;
 mod encode;
+mod manifest;
 mod output;
 mod produce;
 mod progress;
@@ -42,6 +43,9 @@ enum Command {
     /// Look into the objects of the write-ahead chains.
     #[command(subcommand)]
     Slot(slot::Command),
+    /// Look into the manifest: which object holds which offsets.
+    #[command(subcommand)]
+    Manifest(manifest::Command),
     /// Explain the settings.
     #[command(subcommand)]
     Config(config::Command),
@@ -57,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Produce(args) => args.run(),
         Command::Consume(args) => args.run(),
         Command::Slot(command) => command.run(),
+        Command::Manifest(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Completions(args) => args.run(),
     };

@@ -14,7 +14,7 @@ use slatedb::config::{
     CompactorOptions, DbReaderOptions, FlushOptions, FlushType, GarbageCollectorDirectoryOptions,
     GarbageCollectorOptions, ScanOptions, Settings,
 };
-use slatedb::{CloseReason, Db, DbReader, DbReaderMode, ErrorKind, WriteBatch};
+use slatedb::{CloseReason, Db, DbIterator, DbReader, DbReaderMode, ErrorKind, WriteBatch};
 use slatedb_common::{SystemClock, SystemClockTicker};
 use tokio::time::Instant;
 
@@ -129,7 +129,8 @@ impl Store {
         };
         let db = Box::pin(builder.build()).await?;
         let epoch = db.manifest().writer_epoch();
-        let state = Box::pin(load(&db)).await?;
+        let rows = db.scan_with_options(.., &scan()).await?;
+        let state = Box::pin(load(rows)).await?;
         Ok((Self { db, epoch }, state))
     }
 
@@ -191,13 +192,7 @@ impl Store {
 pub(crate) async fn read_term(
     options: &Options,
 ) -> Result<Option<(Term, Option<Broker>)>, StoreError> {
-    let reader = DbReader::builder(options.path.clone(), Arc::clone(&options.raw))
-        .with_reader_mode(DbReaderMode::FollowLatest)
-        .with_options(DbReaderOptions::default())
-        .with_system_clock(Arc::new(Clock::starting(&options.clock)))
-        .with_db_cache_disabled()
-        .with_seed(options.seed);
-    let reader = Box::pin(reader.build()).await?;
+    let reader = follow(options).await?;
     let unreadable = |key: &[u8]| {
         let key = key.to_vec();
         move |source| StoreError::Unloadable(Unloadable::Row { key, source })
@@ -217,14 +212,37 @@ pub(crate) async fn read_term(
     Ok(Some((term, broker)))
 }
 
-async fn load(db: &Db) -> Result<State, StoreError> {
-    let mut loader = Loader::default();
-    let options = ScanOptions {
+/// The state as the writer last made it durable, for inspectors. Writes nothing, so it fences nobody.
+pub(crate) async fn read_state(options: &Options) -> Result<State, StoreError> {
+    let reader = follow(options).await?;
+    let state = load(reader.scan_with_options(.., &scan()).await?).await?;
+    if let Err(error) = reader.close().await {
+        tracing::debug!(%error, "manifest reader closed");
+    }
+    Ok(state)
+}
+
+/// A reader beside the writer. Any other mode than this would write.
+async fn follow(options: &Options) -> Result<DbReader, StoreError> {
+    let reader = DbReader::builder(options.path.clone(), Arc::clone(&options.raw))
+        .with_reader_mode(DbReaderMode::FollowLatest)
+        .with_options(DbReaderOptions::default())
+        .with_system_clock(Arc::new(Clock::starting(&options.clock)))
+        .with_db_cache_disabled()
+        .with_seed(options.seed);
+    Ok(Box::pin(reader.build()).await?)
+}
+
+fn scan() -> ScanOptions {
+    ScanOptions {
         read_ahead_bytes: ByteSize::mib(1).as_usize(),
         max_fetch_tasks: 4,
         ..ScanOptions::default()
-    };
-    let mut rows = db.scan_with_options(.., &options).await?;
+    }
+}
+
+async fn load(mut rows: DbIterator) -> Result<State, StoreError> {
+    let mut loader = Loader::default();
     while let Some(row) = rows.next().await? {
         loader.add(&row.key, &row.value)?;
     }
