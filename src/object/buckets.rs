@@ -77,13 +77,22 @@ pub(super) async fn s3(
     let credentials = Arc::new(ChainCredentials::new(source, clock));
     // Asked now, so that a start without credentials fails with their name and not with the first put.
     credentials.get().await?;
+    s3_as(config, (bucket, prefix), &region, &credentials)
+}
 
+/// The same with credentials that are known.
+pub(super) fn s3_as(
+    config: &StoreConfig,
+    (bucket, prefix): (&str, &str),
+    region: &str,
+    credentials: &Arc<ChainCredentials>,
+) -> Result<Store, OpenError> {
     let open = |client: Client| -> Result<RawStore, OpenError> {
         let plain = config.endpoint.as_ref().is_some_and(|at| at.starts_with("http:"));
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_region(&region)
-            .with_credentials(Arc::clone(&credentials) as _)
+            .with_region(region)
+            .with_credentials(Arc::clone(credentials) as _)
             .with_virtual_hosted_style_request(!config.path_style)
             .with_s3_express(config.express)
             // Without TLS the signature is what guards the body.

@@ -289,11 +289,7 @@ impl Kind {
                 return fault.kind();
             }
             if let Some(http) = error.downcast_ref::<HttpError>() {
-                return if http.kind() == HttpErrorKind::Timeout {
-                    Self::Timeout
-                } else {
-                    Self::Unavailable
-                };
+                return Self::of_transport(http.kind());
             }
             if let Some(kind) = Self::of_text(&error.to_string()) {
                 return kind;
@@ -301,6 +297,13 @@ impl Kind {
             next = error.source();
         }
         Self::Unavailable
+    }
+
+    fn of_transport(kind: HttpErrorKind) -> Self {
+        match kind {
+            HttpErrorKind::Timeout => Self::Timeout,
+            _ => Self::Unavailable,
+        }
     }
 
     /// The status stands only in the text of `object_store::client::retry::RequestError`.
@@ -325,7 +328,7 @@ impl Kind {
             // 503 is S3's SlowDown.
             429 | 503 => Self::Throttled,
             504 => Self::Timeout,
-            300..=399 | 400..=499 => Self::Refused,
+            300..=399 | 400..=499 | 501 => Self::Refused,
             _ => Self::Unavailable,
         }
     }

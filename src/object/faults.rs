@@ -141,6 +141,19 @@ fn status(status: u16, path: &Path) -> object_store::Error {
 }
 
 impl FaultStore {
+    fn share(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), faults: self.faults.clone() }
+    }
+
+    async fn delete_one(&self, path: Path) -> Result<Path> {
+        let (call, fault) = self.faults.enter(Op::Delete, path.as_ref(), "").await;
+        let one = stream::once(std::future::ready(Ok(path.clone()))).boxed();
+        let mut deleted = self.inner.delete_stream(one);
+        let request = async { deleted.next().await.unwrap_or_else(|| Ok(path.clone())) };
+        let done = self.answer(&path, fault, request).await;
+        self.faults.leave(call, done)
+    }
+
     async fn put(
         &self,
         path: &Path,
@@ -249,26 +262,18 @@ impl ObjectStore for FaultStore {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        let (inner, faults) = (Arc::clone(&self.inner), self.faults.clone());
-        let delete = move |location: Result<Path>| {
-            let store = Self { inner: Arc::clone(&inner), faults: faults.clone() };
-            async move {
-                let location = location?;
-                let (call, fault) = store.faults.enter(Op::Delete, location.as_ref(), "").await;
-                let one = stream::once(std::future::ready(Ok(location.clone()))).boxed();
-                let request = async {
-                    store.inner.delete_stream(one).next().await.unwrap_or(Ok(location.clone()))
-                };
-                let done = store.answer(&location, fault, request).await;
-                store.faults.leave(call, done)
-            }
-        };
-        locations.then(delete).boxed()
+        let store = self.share();
+        locations
+            .then(move |location| {
+                let store = store.share();
+                async move { store.delete_one(location?).await }
+            })
+            .boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let prefix = prefix.cloned();
-        let store = Self { inner: Arc::clone(&self.inner), faults: self.faults.clone() };
+        let store = self.share();
         let found = async move {
             let at = prefix.clone().unwrap_or_default();
             let (call, fault) = store.faults.enter(Op::List, at.as_ref(), "").await;

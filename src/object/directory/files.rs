@@ -30,6 +30,12 @@ pub(super) struct Files {
     sync_failed: AtomicBool,
 }
 
+/// What lies right below one prefix.
+pub(super) struct Level {
+    pub(super) objects: Vec<(Path, Facts)>,
+    pub(super) dirs: Vec<Path>,
+}
+
 impl Files {
     pub(super) fn new(
         disk: Arc<dyn Disk>,
@@ -69,19 +75,23 @@ impl Files {
         let mut found = BTreeSet::new();
         let mut todo = vec![self.root.clone()];
         while let Some(dir) = todo.pop() {
-            for entry in self.disk.entries(&dir).map_err(|e| fault(&dir, e))? {
-                let path = dir.join(&entry.name);
-                if entry.is_dir {
-                    todo.push(path);
-                } else if is_staging(&entry.name) {
-                    self.disk.remove(&path).map_err(|e| fault(&path, e))?;
-                }
-            }
+            todo.extend(self.clear_staging(&dir)?);
             self.sync_dir(&dir)?;
             found.insert(dir);
         }
         *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(())
+    }
+
+    /// Removes the staging files of one directory. Its directories.
+    fn clear_staging(&self, dir: &FilePath) -> Result<Vec<PathBuf>> {
+        let entries = self.disk.entries(dir).map_err(|e| fault(dir, e))?;
+        let (dirs, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.is_dir);
+        for file in files.iter().filter(|file| is_staging(&file.name)) {
+            let path = dir.join(&file.name);
+            self.disk.remove(&path).map_err(|e| fault(&path, e))?;
+        }
+        Ok(dirs.into_iter().map(|entry| dir.join(entry.name)).collect())
     }
 
     /// Writes an object; a success is durable.
@@ -189,10 +199,11 @@ impl Files {
         let pick = |bytes: u64| if head { 0..0 } else { resolve(bytes).unwrap_or(0..0) };
         let read = self.disk.read(&path, &pick);
         let (facts, bytes) = read.map_err(|e| missing_or_fault(location, &path, e))?;
-        let range = resolve(facts.bytes).ok_or_else(|| RawFault::Range {
-            start: if let GetRange::Bounded(range) = &wanted { range.start } else { facts.bytes },
-            length: facts.bytes,
-        })?;
+        let Some(range) = resolve(facts.bytes) else {
+            let length = facts.bytes;
+            let start = if let GetRange::Bounded(range) = &wanted { range.start } else { length };
+            return Err(RawFault::Range { start, length }.into());
+        };
         Ok((facts, range, bytes))
     }
 
@@ -201,34 +212,33 @@ impl Files {
         let mut found = Vec::new();
         let mut todo = vec![prefix.clone()];
         while let Some(dir) = todo.pop() {
-            let (objects, dirs) = self.list_level(&dir)?;
-            found.extend(objects);
-            todo.extend(dirs);
+            let level = self.list_level(&dir)?;
+            found.extend(level.objects);
+            todo.extend(level.dirs);
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found)
     }
 
     /// The objects and the directories right below `prefix`, each in the order of names.
-    pub(super) fn list_level(&self, prefix: &Path) -> Result<(Vec<(Path, Facts)>, Vec<Path>)> {
+    pub(super) fn list_level(&self, prefix: &Path) -> Result<Level> {
         let (mut objects, mut dirs) = (Vec::new(), Vec::new());
-        for location in self.names(prefix)? {
-            match location {
-                (location, true) => dirs.push(location),
-                (location, false) => {
-                    let path = self.file(&location);
-                    match self.disk.facts(&path) {
-                        Ok(facts) => objects.push((location, facts)),
-                        // Deleted since its directory was read.
-                        Err(source) if source.kind() == ErrorKind::NotFound => {}
-                        Err(source) => return Err(fault(&path, source).into()),
-                    }
-                }
+        for (location, is_dir) in self.names(prefix)? {
+            if is_dir {
+                dirs.push(location);
+                continue;
+            }
+            let path = self.file(&location);
+            match self.disk.facts(&path) {
+                Ok(facts) => objects.push((location, facts)),
+                // Deleted since its directory was read.
+                Err(source) if source.kind() == ErrorKind::NotFound => {}
+                Err(source) => return Err(fault(&path, source).into()),
             }
         }
         objects.sort_by(|a, b| a.0.cmp(&b.0));
         dirs.sort();
-        Ok((objects, dirs))
+        Ok(Level { objects, dirs })
     }
 
     fn names(&self, prefix: &Path) -> Result<Vec<(Path, bool)>> {
@@ -354,7 +364,7 @@ fn missing_or_fault(location: &Path, path: &FilePath, source: io::Error) -> obje
 }
 
 /// Says what to do about what the operating system said.
-pub(super) fn fault(path: &FilePath, source: io::Error) -> RawFault {
+pub(in crate::object) fn fault(path: &FilePath, source: io::Error) -> RawFault {
     let path = path.to_owned();
     match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => RawFault::DiskFull { path, source },

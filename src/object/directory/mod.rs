@@ -31,6 +31,9 @@ use files::Files;
 
 pub use model::TestDisk;
 
+#[cfg(test)]
+pub(super) use files::fault;
+
 /// Whether a directory is opened to write or only to look.
 #[derive(Debug)]
 pub(super) enum Access {
@@ -209,9 +212,13 @@ impl ObjectStore for DirectoryStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let prefix = prefix.cloned().unwrap_or_default();
-        let (objects, common_prefixes) = self.run(move |files| files.list_level(&prefix)).await?;
-        let objects = objects.into_iter().map(|(location, facts)| meta(location, &facts)).collect();
-        Ok(ListResult { common_prefixes, objects, extensions: Extensions::default() })
+        let level = self.run(move |files| files.list_level(&prefix)).await?;
+        let objects = level.objects.into_iter().map(|(location, facts)| meta(location, &facts));
+        Ok(ListResult {
+            common_prefixes: level.dirs,
+            objects: objects.collect(),
+            extensions: Extensions::default(),
+        })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
