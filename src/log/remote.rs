@@ -98,8 +98,9 @@ impl Remote {
             before > bounds.bytes_max as u64 + planned.run.bytes
         });
         planned.truncate(enough.unwrap_or(planned.len()).max(1));
-        let mut runs =
-            stream::iter(&planned).map(|planned| self.run(planned)).buffered(READS_AT_ONCE);
+        let mut runs = stream::iter(planned)
+            .map(|planned| async move { self.run(&planned).await })
+            .buffered(READS_AT_ONCE);
         let mut slices = Vec::new();
         let mut left = bounds;
         while let Some(run) = runs.next().await {

@@ -24,13 +24,16 @@ use crate::base::task;
 use crate::base::units::ByteSize;
 use crate::manifest::client::ManifestClient;
 use crate::object::Store;
+use crate::object::retry::Putter;
 use crate::segment::{PartitionCheckpoint, Release};
 
 /// What a chain is built from.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// Where slots go.
+    /// Where slots are looked at.
     pub store: Store,
+    /// How they are put.
+    pub putter: Putter,
     /// Who learns of them.
     pub manifest: Arc<dyn ManifestClient>,
     /// Wall clock for `created`.
@@ -345,6 +348,11 @@ impl Wal {
         };
         let _ = tokio::time::timeout(within, orderly).await;
         self.0.end(End::Closed);
+    }
+
+    /// Ends the chain at once: nothing more is acknowledged. For a process that is about to exit.
+    pub fn abandon(&self) {
+        self.0.end(End::CommitRefused);
     }
 
     /// Waits until there is room for more bytes. Cancel-safe; returns at once when the chain has ended.
