@@ -1,1 +1,14 @@
-//! Not written yet.
+//! Sockets: listeners, frames in, responses out in request order.
+//!
+//! Invariants: a connection's responses leave in the order of its requests (law 5); bytes that a client claims cost nothing
+//! until they have arrived.
+
+mod budget;
+mod connection;
+mod frames;
+mod listener;
+mod metrics;
+
+pub use budget::RequestBudget;
+pub use listener::{Bound, Listeners, ServerSettings};
+pub use metrics::Metrics;

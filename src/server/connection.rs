@@ -1,0 +1,235 @@
+//! One connection: requests in order, responses in order, one task.
+//!
+//! Consecutive Produce requests are admitted one after the other without waiting for each other's durability; any other
+//! request waits for all earlier answers, and holds back all later ones, as behind Kafka's muted channel (law 5).
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures::stream::FuturesOrdered;
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::watch;
+
+use super::budget::RequestBudget;
+use super::frames::{Frame, FrameError, FrameReader};
+use super::metrics::Metrics;
+use crate::handlers::{self, Answering, Outcome, Session, Step};
+
+/// Produce requests of one connection that may be unanswered at once.
+const PIPELINED_MAX: usize = 256;
+/// Slices handed to one write.
+const SLICES_MAX: usize = 64;
+
+/// What connections of one listener share.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionSettings {
+    pub(super) request_bytes_max: usize,
+    pub(super) idle_max: Option<Duration>,
+    pub(super) budget: RequestBudget,
+    pub(super) metrics: Metrics,
+}
+
+pub(super) struct Connection {
+    session: Arc<Session>,
+    frames: FrameReader,
+    writer: OwnedWriteHalf,
+    answers: FuturesOrdered<Answering>,
+    settings: ConnectionSettings,
+    stop: watch::Receiver<bool>,
+}
+
+/// What happened next.
+enum Event {
+    Answer(Outcome),
+    Frame(Result<Frame, FrameError>),
+    Idle,
+    Stop,
+}
+
+/// Why a connection is closed by us.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Closed {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("{0}")]
+    Refused(handlers::CloseReason),
+    #[error("client does not take its responses: {0}")]
+    Write(io::Error),
+    #[error("idle")]
+    Idle,
+    #[error("the broker stops")]
+    Stop,
+}
+
+impl Connection {
+    /// Serves until `stop` turns true; what was admitted until then is still answered.
+    pub(super) fn new(
+        session: Session,
+        socket: TcpStream,
+        settings: ConnectionSettings,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let (reader, writer) = socket.into_split();
+        let frames = FrameReader::new(reader, settings.request_bytes_max, settings.budget.clone());
+        Self {
+            session: Arc::new(session),
+            frames,
+            writer,
+            answers: FuturesOrdered::new(),
+            settings,
+            stop,
+        }
+    }
+
+    /// Serves until the client leaves or has to.
+    pub(super) async fn run(mut self) -> Closed {
+        loop {
+            let step = match self.next().await {
+                Event::Answer(outcome) => self.answer(outcome).await,
+                Event::Frame(Ok(frame)) => self.begin(frame).await,
+                Event::Frame(Err(error)) => {
+                    // A client may send its last requests and shut its side down: it still gets their answers.
+                    let answered = self.answer_all().await;
+                    return answered.err().unwrap_or(Closed::Frame(error));
+                }
+                Event::Idle => return Closed::Idle,
+                Event::Stop => return self.answer_all().await.err().unwrap_or(Closed::Stop),
+            };
+            if let Err(closed) = step {
+                return closed;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let idle_max = self.settings.idle_max.filter(|_| self.answers.is_empty());
+        let read = async {
+            self.session.admitted().await;
+            self.frames.next().await
+        };
+        tokio::select! {
+            biased;
+            Some(outcome) = self.answers.next(), if !self.answers.is_empty() => Event::Answer(outcome),
+            frame = within(idle_max, read), if self.answers.len() < PIPELINED_MAX => {
+                frame.map_or(Event::Idle, Event::Frame)
+            }
+            _ = self.stop.wait_for(|stop| *stop) => Event::Stop,
+        }
+    }
+
+    async fn begin(&mut self, frame: Frame) -> Result<(), Closed> {
+        let Frame { bytes, granted } = frame;
+        self.settings.metrics.requests.inc();
+        self.settings.metrics.request_bytes.inc_by(bytes.len() as u64);
+        match Session::begin(&self.session, bytes) {
+            Step::Pipelined(answering) => self.answers.push_back(answering),
+            Step::Alone(request) => {
+                self.answer_all().await?;
+                let outcome = request.await;
+                self.answer(outcome).await?;
+            }
+        }
+        // From here the log accounts for what a produce keeps of the frame.
+        drop(granted);
+        Ok(())
+    }
+
+    /// Waits for every answer that is owed.
+    async fn answer_all(&mut self) -> Result<(), Closed> {
+        while let Some(outcome) = self.answers.next().await {
+            self.answer(outcome).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes one answer, and whatever else is ready behind it, with as few writes as possible.
+    async fn answer(&mut self, outcome: Outcome) -> Result<(), Closed> {
+        let mut pieces = Pieces::default();
+        let mut next = Some(outcome);
+        while let Some(outcome) = next {
+            match outcome {
+                Outcome::Answer(answer) => pieces.extend(answer.pieces),
+                Outcome::Silent => {}
+                Outcome::Close(reason) => {
+                    self.write(pieces).await?;
+                    return Err(Closed::Refused(reason));
+                }
+            }
+            next = self.answers.next().now_or_never().flatten();
+        }
+        self.write(pieces).await
+    }
+
+    async fn write(&mut self, mut pieces: Pieces) -> Result<(), Closed> {
+        self.settings.metrics.response_bytes.inc_by(pieces.remaining() as u64);
+        while pieces.has_remaining() {
+            let write = self.writer.write_buf(&mut pieces);
+            match within(self.settings.idle_max, write).await {
+                Some(Ok(0)) => return Err(Closed::Write(io::ErrorKind::WriteZero.into())),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(Closed::Write(error)),
+                None => return Err(Closed::Write(io::ErrorKind::TimedOut.into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs `future` for at most `limit`, if there is one.
+async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Output> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+/// Slices to write, in order.
+#[derive(Debug, Default)]
+struct Pieces {
+    slices: std::collections::VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Pieces {
+    fn extend(&mut self, slices: Vec<Bytes>) {
+        for slice in slices.into_iter().filter(|slice| !slice.is_empty()) {
+            self.bytes += slice.len();
+            self.slices.push_back(slice);
+        }
+    }
+}
+
+impl Buf for Pieces {
+    fn remaining(&self) -> usize {
+        self.bytes
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.slices.front().map_or(&[], |slice| slice)
+    }
+
+    fn chunks_vectored<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
+        let count = into.len().min(self.slices.len()).min(SLICES_MAX);
+        for (place, slice) in into.iter_mut().zip(&self.slices) {
+            *place = IoSlice::new(slice);
+        }
+        count
+    }
+
+    fn advance(&mut self, mut bytes: usize) {
+        self.bytes -= bytes;
+        while let Some(front) = self.slices.front_mut() {
+            if bytes < front.len() {
+                front.advance(bytes);
+                return;
+            }
+            bytes -= front.len();
+            self.slices.pop_front();
+        }
+    }
+}

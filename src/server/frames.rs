@@ -1,0 +1,144 @@
+//! Reads request frames: a 4-byte length, then so many bytes. Nothing is copied but the first few KiB of a large frame.
+//!
+//! An idle connection holds no buffer. A frame's buffer grows with what has arrived, never with what was claimed.
+
+use std::io;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::tcp::OwnedReadHalf;
+
+use super::budget::{FREE_BYTES, Granted, RequestBudget};
+
+/// What one read of small frames asks for.
+const READ_BYTES: usize = 16 << 10;
+/// Frames up to this size get their whole buffer at once.
+const TRUSTED_BYTES: usize = 2 << 20;
+const LENGTH_BYTES: usize = 4;
+
+/// Why reading ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FrameError {
+    #[error("client closed the connection")]
+    Closed,
+    #[error("client closed the connection inside a frame")]
+    Truncated,
+    #[error("frame of {length} bytes, allowed are 0..={max}")]
+    Length { length: i32, max: usize },
+    #[error("no memory for a frame of {length} bytes")]
+    NoMemory { length: usize },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A frame and the memory that it holds.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) bytes: Bytes,
+    pub(super) granted: Granted,
+}
+
+/// A large frame on its way in.
+#[derive(Debug)]
+struct Partial {
+    length: usize,
+    buffer: BytesMut,
+    granted: Granted,
+}
+
+/// Reads frames from one socket. Dropping a call between polls loses nothing.
+#[derive(Debug)]
+pub(super) struct FrameReader {
+    socket: OwnedReadHalf,
+    bytes_max: usize,
+    budget: RequestBudget,
+    small: BytesMut,
+    partial: Option<Partial>,
+}
+
+impl FrameReader {
+    pub(super) fn new(socket: OwnedReadHalf, bytes_max: usize, budget: RequestBudget) -> Self {
+        Self { socket, bytes_max, budget, small: BytesMut::new(), partial: None }
+    }
+
+    /// The next frame. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<Frame, FrameError> {
+        loop {
+            if self.partial.is_some() {
+                return self.finish_partial().await;
+            }
+            if let Some(frame) = self.from_small()? {
+                return Ok(frame);
+            }
+            if self.partial.is_none() {
+                self.fill_small().await?;
+            }
+        }
+    }
+
+    /// Takes a frame that has wholly arrived, or starts a large one.
+    fn from_small(&mut self) -> Result<Option<Frame>, FrameError> {
+        let Some(prefix) = self.small.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let claimed = i32::from_be_bytes(*prefix);
+        let length = usize::try_from(claimed)
+            .ok()
+            .filter(|length| *length <= self.bytes_max)
+            .ok_or(FrameError::Length { length: claimed, max: self.bytes_max })?;
+        let whole = LENGTH_BYTES + length;
+        if self.small.len() >= whole {
+            self.small.advance(LENGTH_BYTES);
+            let bytes = self.small.split_to(length).freeze();
+            return Ok(Some(Frame { bytes, granted: Granted::default() }));
+        }
+        if whole > READ_BYTES {
+            self.small.advance(LENGTH_BYTES);
+            let arrived = self.small.split();
+            self.small = BytesMut::new();
+            let mut buffer = BytesMut::with_capacity(length.min(TRUSTED_BYTES));
+            buffer.extend_from_slice(&arrived);
+            self.partial = Some(Partial { length, buffer, granted: Granted::default() });
+        }
+        Ok(None)
+    }
+
+    async fn fill_small(&mut self) -> Result<(), FrameError> {
+        if self.small.is_empty() {
+            self.small = BytesMut::new();
+            self.socket.readable().await?;
+        }
+        self.small.reserve(READ_BYTES);
+        loop {
+            match self.socket.try_read_buf(&mut self.small) {
+                Ok(0) if self.small.is_empty() => return Err(FrameError::Closed),
+                Ok(0) => return Err(FrameError::Truncated),
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.socket.readable().await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn finish_partial(&mut self) -> Result<Frame, FrameError> {
+        let partial = self.partial.as_mut().expect("the caller looked");
+        while partial.buffer.len() < partial.length {
+            let missing = partial.length - partial.buffer.len();
+            if partial.buffer.capacity() == partial.buffer.len() {
+                // What has arrived doubles: a claim of 100 MiB costs 2 MiB until 2 MiB are here.
+                let more = missing.min(partial.buffer.len());
+                if !self.budget.grow(&mut partial.granted, more).await {
+                    return Err(FrameError::NoMemory { length: partial.length });
+                }
+                partial.buffer.reserve(more);
+            }
+            let mut limited = (&mut self.socket).take(missing as u64);
+            if limited.read_buf(&mut partial.buffer).await? == 0 {
+                return Err(FrameError::Truncated);
+            }
+        }
+        let Partial { buffer, granted, length } = self.partial.take().expect("it was there");
+        debug_assert!(length <= FREE_BYTES || buffer.len() == length);
+        Ok(Frame { bytes: buffer.freeze(), granted })
+    }
+}

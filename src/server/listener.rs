@@ -1,0 +1,180 @@
+//! Binds listeners, accepts connections up to a limit, and stops accepting on shutdown.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::{Semaphore, watch};
+
+use super::budget::RequestBudget;
+use super::connection::{Connection, ConnectionSettings};
+use super::metrics::Metrics;
+use crate::base::clock::sleep;
+use crate::base::task;
+use crate::config::Listener;
+use crate::handlers::{Context, Session};
+
+/// After a failed accept (out of file descriptors): connections that end make room.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the server is told.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// `socket.request.max.bytes`.
+    pub request_bytes_max: usize,
+    /// `max.connections`.
+    pub connections_max: usize,
+    /// `connections.max.idle.ms`.
+    pub idle_max: Option<Duration>,
+    /// Memory of requests on their way in.
+    pub budget: RequestBudget,
+    /// Figures.
+    pub metrics: Metrics,
+}
+
+/// A listener with its sockets: `localhost` has one on IPv4 and one on IPv6.
+#[derive(Debug)]
+pub struct Bound {
+    /// The listener's name.
+    pub name: String,
+    /// The first socket's address, with the port that the system chose for port 0.
+    pub address: SocketAddr,
+    sockets: Vec<TcpListener>,
+}
+
+impl Bound {
+    /// Binds every address that the listener's host stands for, all on one port.
+    ///
+    /// # Errors
+    /// The host does not resolve, or none of its addresses can be bound.
+    pub async fn bind(listener: &Listener) -> io::Result<Self> {
+        let host = listener.address.host.as_str();
+        let mut port = listener.address.port;
+        let mut sockets: Vec<TcpListener> = Vec::new();
+        let mut failed = None;
+        for address in addresses(host, port).await? {
+            match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+                Ok(socket) => {
+                    port = socket.local_addr()?.port();
+                    sockets.push(socket);
+                }
+                // A host without IPv6 still serves localhost on IPv4.
+                Err(error) => failed = Some(error),
+            }
+        }
+        let Some(first) = sockets.first() else {
+            return Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
+        };
+        let address = first.local_addr()?;
+        Ok(Self { name: listener.name.clone(), address, sockets })
+    }
+}
+
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let mut found: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    // Clients that are told `localhost` try either family: serve both, IPv4 first.
+    if matches!(host, "localhost" | "127.0.0.1") {
+        found.push(SocketAddr::from(([127, 0, 0, 1], port)));
+        found.push(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)));
+    }
+    found.sort_by_key(|address| (address.is_ipv6(), *address));
+    found.dedup();
+    Ok(found)
+}
+
+/// The running listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    stop: watch::Sender<bool>,
+    open: Arc<Semaphore>,
+    connections_max: u32,
+}
+
+impl Listeners {
+    /// Starts to accept on every bound socket.
+    #[must_use]
+    pub fn start(bound: Vec<Bound>, context: &Arc<Context>, settings: &ServerSettings) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let connections_max =
+            u32::try_from(settings.connections_max).unwrap_or(u32::MAX).min(1 << 28);
+        let open = Arc::new(Semaphore::new(connections_max as usize));
+        for Bound { name, sockets, .. } in bound {
+            for socket in sockets {
+                let acceptor = Acceptor {
+                    socket,
+                    listener: Arc::from(name.as_str()),
+                    context: Arc::clone(context),
+                    settings: settings.clone(),
+                    open: Arc::clone(&open),
+                    stopped: stopped.clone(),
+                };
+                task::spawn("server-accept", acceptor.run());
+            }
+        }
+        Self { stop, open, connections_max }
+    }
+
+    /// Stops accepting and closes idle connections; waits at most `grace` for answers that are owed.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.stop.send_replace(true);
+        let all_closed = self.open.acquire_many(self.connections_max);
+        let _ = tokio::time::timeout(grace, all_closed).await;
+    }
+}
+
+struct Acceptor {
+    socket: TcpListener,
+    listener: Arc<str>,
+    context: Arc<Context>,
+    settings: ServerSettings,
+    open: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Acceptor {
+    async fn run(mut self) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = self.stopped.wait_for(|stopped| *stopped) => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, peer)) => self.serve(socket, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, socket: TcpStream, peer: SocketAddr) {
+        let metrics = self.settings.metrics.clone();
+        let Ok(place) = Arc::clone(&self.open).try_acquire_owned() else {
+            metrics.refused.inc();
+            tracing::debug!(%peer, "connection refused at max.connections");
+            return;
+        };
+        // Answers are written whole, so waiting to fill a packet only delays them.
+        let _ = socket.set_nodelay(true);
+        metrics.accepted.inc();
+        metrics.connections.inc();
+        let session = Session::new(Arc::clone(&self.context), Arc::clone(&self.listener), peer);
+        let settings = ConnectionSettings {
+            request_bytes_max: self.settings.request_bytes_max,
+            idle_max: self.settings.idle_max,
+            budget: self.settings.budget.clone(),
+            metrics: metrics.clone(),
+        };
+        let connection = Connection::new(session, socket, settings, self.stopped.clone());
+        task::spawn("server-connection", async move {
+            let closed = connection.run().await;
+            tracing::debug!(%peer, %closed, "connection closed");
+            metrics.connections.dec();
+            drop(place);
+        });
+    }
+}
