@@ -1,0 +1,51 @@
+//! The parts of a broker that handlers work with: injected once by `node`.
+
+use std::sync::Arc;
+
+use super::fetch_sessions::FetchSessions;
+use super::producer_ids::ProducerIds;
+use crate::base::clock::{SharedClock, Timestamp};
+use crate::base::ids::BrokerId;
+use crate::base::rng::Rng;
+use crate::cluster::client::ClusterClient;
+use crate::cluster::image::Image;
+use crate::config::Config;
+use crate::log;
+use crate::manifest::client::ManifestClient;
+
+/// What every handler is given.
+#[derive(Debug)]
+pub struct Context {
+    /// This broker.
+    pub broker: BrokerId,
+    /// All settings.
+    pub config: Arc<Config>,
+    /// Changes and shows metadata.
+    pub cluster: Arc<dyn ClusterClient>,
+    /// Moves log starts.
+    pub manifest: Arc<dyn ManifestClient>,
+    /// The partitions led here.
+    pub log: log::Registry,
+    /// Incremental fetches.
+    pub fetch_sessions: FetchSessions,
+    /// Ids for idempotent producers.
+    pub producer_ids: ProducerIds,
+    /// Wall clock.
+    pub clock: SharedClock,
+    /// Ids that need no order.
+    pub rng: Rng,
+}
+
+impl Context {
+    /// The metadata as last heard.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.cluster.image().borrow())
+    }
+
+    /// The wall clock's time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

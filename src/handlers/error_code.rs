@@ -1,0 +1,92 @@
+//! Errors of the domain as Kafka's codes: the only place that turns one into the other.
+
+use crate::base::offset::Offset;
+use crate::log::{self, Rejection};
+use crate::manifest;
+use crate::protocol::ErrorCode;
+use crate::protocol::StrBytes;
+use crate::protocol::produce::{PartitionProduceResponse, RecordError};
+use crate::record;
+use crate::wal;
+
+/// The code of a partition's refusal.
+pub(super) fn of_log(error: &log::Error) -> ErrorCode {
+    match error {
+        log::Error::NotLeader { .. } => ErrorCode::NotLeaderOrFollower,
+        log::Error::EpochMismatch { current, requested, .. } => {
+            if requested < current {
+                ErrorCode::FencedLeaderEpoch
+            } else {
+                ErrorCode::UnknownLeaderEpoch
+            }
+        }
+        log::Error::Rejected { rejection, .. } => match rejection {
+            Rejection::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            Rejection::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            Rejection::NoTransaction { .. } => ErrorCode::InvalidTxnState,
+        },
+        log::Error::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        log::Error::Wal(error) => of_wal(error),
+        log::Error::Manifest(error) => of_manifest(error),
+        log::Error::Object(error) if error.is_retriable() => ErrorCode::RequestTimedOut,
+        log::Error::Object(_) => ErrorCode::KafkaStorageError,
+        log::Error::Corrupt { .. } => ErrorCode::CorruptMessage,
+    }
+}
+
+/// The code of a chain's refusal: always one on which a client looks for the leader anew, or tries again.
+fn of_wal(error: &wal::Error) -> ErrorCode {
+    match error {
+        wal::Error::Ended { .. } | wal::Error::Indeterminate { .. } => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        wal::Error::Unproven { .. } => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// The code of a refusal by the coordinator, for a request about one partition.
+fn of_manifest(error: &manifest::Error) -> ErrorCode {
+    match error {
+        manifest::Error::Fenced { .. }
+        | manifest::Error::Superseded { .. }
+        | manifest::Error::Gap { .. }
+        | manifest::Error::StillOpen { .. }
+        | manifest::Error::AlreadySealed { .. }
+        | manifest::Error::NotSealed { .. } => ErrorCode::NotLeaderOrFollower,
+        manifest::Error::Unavailable => ErrorCode::RequestTimedOut,
+        manifest::Error::UnknownPartition { .. } => ErrorCode::UnknownTopicOrPartition,
+        manifest::Error::BelowLogStart { .. } => ErrorCode::OffsetOutOfRange,
+        manifest::Error::Refused { .. } => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// The answer to a batch that breaks a rule, with what Kafka tells beside the code.
+pub(super) fn refused_batch(
+    topic: &str,
+    index: i32,
+    error: &record::Error,
+    log_start_offset: Offset,
+) -> PartitionProduceResponse {
+    let code = match error {
+        record::Error::Corrupt(_) => ErrorCode::CorruptMessage,
+        record::Error::Invalid(_) => ErrorCode::InvalidRecord,
+        record::Error::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        record::Error::UnsupportedCompression { .. } => ErrorCode::UnsupportedCompressionType,
+        record::Error::Rejected(_) if error.is_timestamp() => ErrorCode::InvalidTimestamp,
+        record::Error::Rejected(_) => ErrorCode::InvalidRecord,
+    };
+    let partition = format_args!("{topic}-{index}");
+    let mut response = PartitionProduceResponse::refused(index, code);
+    response.error_message = error.message(&partition).map(StrBytes::from_string);
+    if let record::Error::Rejected(records) = error {
+        response.log_start_offset = log_start_offset;
+        response.record_errors = records
+            .iter()
+            .map(|record| RecordError {
+                batch_index: record.index,
+                message: Some(StrBytes::from_string(record.message(&partition))),
+            })
+            .collect();
+    }
+    response
+}

@@ -1,0 +1,272 @@
+//! Fetch: reads whole batches of many partitions, waiting for enough bytes or time.
+//!
+//! Source: KIP-74 (first batch always), KIP-227 (sessions), KIP-320 (epochs), KIP-516 (topic ids), KIP-951;
+//! `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::fetch_sessions::FetchContext;
+use super::{CloseReason, Outcome, Session, error_code};
+use crate::base::ids::{LeaderEpoch, TopicPartition};
+use crate::base::offset::Offset;
+use crate::cluster::image::Image;
+use crate::log::{self, Isolation, Offsets, PartitionHandle, Read, ReadBounds, Waiter};
+use crate::protocol::ErrorCode;
+use crate::protocol::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchPartition, FetchPartitionResponse, FetchRequest,
+    FetchResponse, FetchTopicResponse,
+};
+use crate::protocol::header::RequestHeader;
+use crate::protocol::hot::{LeaderIdAndEpoch, TopicRef};
+
+/// How long an OFFSET_OUT_OF_RANGE waits for its proof of leadership (law 9).
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
+
+/// One partition of a fetch.
+struct Wanted {
+    topic: TopicRef,
+    request: FetchPartition,
+    found: Result<PartitionHandle, ErrorCode>,
+}
+
+/// What all partitions of a fetch share.
+#[derive(Clone, Copy)]
+struct Terms {
+    isolation: Isolation,
+    bytes_min: u64,
+    bytes_max: usize,
+    deadline: Instant,
+}
+
+/// Answers a Fetch.
+pub(super) async fn handle(session: &Session, header: RequestHeader, body: Bytes) -> Outcome {
+    let request = match FetchRequest::read(&body, header.version) {
+        Ok(request) => request,
+        Err(error) => return Outcome::Close(CloseReason::BadRequest(error)),
+    };
+    let context = &session.context;
+    let terms = Terms::of(&request, context.config.server.fetch_max_bytes.as_usize());
+    let fetch = match context.fetch_sessions.context(request) {
+        Ok(fetch) => fetch,
+        Err(error) => {
+            let response = FetchResponse { error, ..FetchResponse::default() };
+            return Outcome::Answer(response.frame(header.response()));
+        }
+    };
+    let image = context.image();
+    let wanted: Vec<Wanted> = fetch
+        .partitions()
+        .iter()
+        .map(|(topic, request)| {
+            let found = find(session, &image, topic, request);
+            Wanted { topic: topic.clone(), request: *request, found }
+        })
+        .collect();
+    wait_for_bytes(&wanted, terms).await;
+    let mut responses = read_all(session, &wanted, terms).await;
+    fetch.tell(&mut responses);
+    Outcome::Answer(response_of(&fetch, responses).frame(header.response()))
+}
+
+impl Terms {
+    fn of(request: &FetchRequest, fetch_max_bytes: usize) -> Self {
+        let max_wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+        Self {
+            isolation: match request.isolation_level {
+                1 => Isolation::ReadCommitted,
+                _ => Isolation::ReadUncommitted,
+            },
+            bytes_min: u64::try_from(request.min_bytes).unwrap_or(0),
+            bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(fetch_max_bytes),
+            deadline: Instant::now() + max_wait,
+        }
+    }
+}
+
+fn find(
+    session: &Session,
+    image: &Image,
+    topic: &TopicRef,
+    request: &FetchPartition,
+) -> Result<PartitionHandle, ErrorCode> {
+    let (found, unknown) = match topic {
+        TopicRef::Name(name) => (image.topic(name.as_str()), ErrorCode::UnknownTopicOrPartition),
+        TopicRef::Id(id) => (image.topic_by_id(*id), ErrorCode::UnknownTopicId),
+    };
+    let found = found.ok_or(unknown)?;
+    let exists = usize::try_from(request.index).is_ok_and(|index| index < found.partitions.len());
+    if !exists {
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    }
+    let tp = TopicPartition { topic: found.id, partition: request.index };
+    let partition = session.context.log.partition(&tp).ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let epoch = partition.check_epoch(request.current_leader_epoch.0);
+    epoch.map_err(|error| error_code::of_log(&error))?;
+    Ok(partition)
+}
+
+/// Waits until enough bytes are there, something must be said at once, or the time is over.
+async fn wait_for_bytes(wanted: &[Wanted], terms: Terms) {
+    if enough(wanted, terms) || Instant::now() >= terms.deadline {
+        return;
+    }
+    let partitions = wanted.iter().filter_map(|wanted| wanted.found.as_ref().ok().map(Arc::clone));
+    let waiter = Waiter::register(partitions.collect());
+    // Looked at again after registering: what became stable in between wakes nobody.
+    while !enough(wanted, terms) {
+        if tokio::time::timeout_at(terms.deadline, waiter.woken()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether the answer need not wait: bytes enough, an error to tell, or more than memory holds.
+fn enough(wanted: &[Wanted], terms: Terms) -> bool {
+    let mut bytes = 0;
+    for Wanted { request, found, .. } in wanted {
+        let Ok(partition) = found else { return true };
+        match partition.available(request.fetch_offset, terms.isolation) {
+            Ok(Some(available)) => {
+                bytes += available.min(u64::try_from(request.max_bytes).unwrap_or(0).max(1))
+            }
+            Ok(None) | Err(_) => return true,
+        }
+        if diverging(partition, request).is_some() {
+            return true;
+        }
+        if bytes >= terms.bytes_min {
+            return true;
+        }
+    }
+    wanted.is_empty() || terms.bytes_min == 0
+}
+
+async fn read_all(
+    session: &Session,
+    wanted: &[Wanted],
+    terms: Terms,
+) -> Vec<(TopicRef, FetchPartitionResponse)> {
+    let mut responses = Vec::with_capacity(wanted.len());
+    let mut left = terms.bytes_max;
+    let mut at_least_one = true;
+    for Wanted { topic, request, found } in wanted {
+        let response = match found {
+            Err(error) => refused(session, request.index, *error, None),
+            Ok(partition) => {
+                let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+                let bounds = ReadBounds {
+                    offset: request.fetch_offset,
+                    bytes_max: asked.min(left),
+                    at_least_one,
+                    isolation: terms.isolation,
+                };
+                read_one(session, partition, request, bounds).await
+            }
+        };
+        let bytes: usize = response.records.iter().map(Bytes::len).sum();
+        left = left.saturating_sub(bytes);
+        at_least_one &= bytes == 0;
+        responses.push((topic.clone(), response));
+    }
+    responses
+}
+
+async fn read_one(
+    session: &Session,
+    partition: &PartitionHandle,
+    request: &FetchPartition,
+    bounds: ReadBounds,
+) -> FetchPartitionResponse {
+    if let Some(end) = diverging(partition, request) {
+        let mut response = refused(session, request.index, ErrorCode::None, Some(partition));
+        response.diverging_epoch = Some(end);
+        return response;
+    }
+    match partition.read(session.context.log.remote(), bounds).await {
+        Ok(read) => found(request.index, read),
+        Err(error) => {
+            let said = match error {
+                log::Error::OffsetOutOfRange { .. } => {
+                    partition.prove(PROOF_WITHIN).await.err().unwrap_or(error)
+                }
+                other => other,
+            };
+            refused(session, request.index, error_code::of_log(&said), Some(partition))
+        }
+    }
+}
+
+fn found(index: i32, read: Read) -> FetchPartitionResponse {
+    let Read { slices, offsets, aborted, .. } = read;
+    FetchPartitionResponse {
+        high_watermark: offsets.high_watermark,
+        last_stable_offset: offsets.last_stable_offset,
+        log_start_offset: offsets.log_start,
+        aborted_transactions: aborted.map(|aborted| {
+            let listed = aborted.into_iter().map(|aborted| AbortedTransaction {
+                producer_id: aborted.producer_id,
+                first_offset: aborted.first_offset,
+            });
+            listed.collect()
+        }),
+        records: slices,
+        ..FetchPartitionResponse::refused(index, ErrorCode::None)
+    }
+}
+
+/// A response without records: marks are told wherever they are known.
+fn refused(
+    session: &Session,
+    index: i32,
+    error: ErrorCode,
+    partition: Option<&PartitionHandle>,
+) -> FetchPartitionResponse {
+    let mut response = FetchPartitionResponse::refused(index, error);
+    let offsets = partition.and_then(|partition| partition.offsets().ok());
+    if let Some(Offsets { log_start, high_watermark, last_stable_offset, leader_epoch, .. }) =
+        offsets
+    {
+        if error == ErrorCode::None {
+            response.high_watermark = high_watermark;
+            response.last_stable_offset = last_stable_offset;
+            response.log_start_offset = log_start;
+        }
+        if matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+            let leader = session.context.broker;
+            response.current_leader = Some(LeaderIdAndEpoch { leader, epoch: leader_epoch });
+        }
+    }
+    response
+}
+
+/// Where the client's last epoch ended here, if its log and ours part before what it asks for (KIP-595).
+fn diverging(partition: &PartitionHandle, request: &FetchPartition) -> Option<EpochEndOffset> {
+    if request.last_fetched_epoch < LeaderEpoch(0) {
+        return None;
+    }
+    let (epoch, end_offset) = match partition.end_offset_for_epoch(request.last_fetched_epoch) {
+        Ok(Some(found)) => found,
+        Ok(None) => (LeaderEpoch(-1), Offset(-1)),
+        Err(_) => return None,
+    };
+    let parts = epoch < request.last_fetched_epoch || end_offset < request.fetch_offset;
+    parts.then_some(EpochEndOffset { epoch, end_offset })
+}
+
+fn response_of(
+    fetch: &FetchContext,
+    responses: Vec<(TopicRef, FetchPartitionResponse)>,
+) -> FetchResponse {
+    let mut topics: Vec<FetchTopicResponse> = Vec::new();
+    for (topic, response) in responses {
+        match topics.last_mut() {
+            Some(last) if last.topic == topic => last.partitions.push(response),
+            _ => topics.push(FetchTopicResponse { topic, partitions: vec![response] }),
+        }
+    }
+    FetchResponse { session_id: fetch.session_id(), topics, ..FetchResponse::default() }
+}

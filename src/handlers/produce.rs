@@ -1,0 +1,231 @@
+//! Produce: admits every batch at once and in order, then answers when all of them are stable.
+//!
+//! Source: KIP-98, KIP-467 (record_errors), KIP-951; `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use tokio::time::Instant;
+
+use super::session::closed;
+use super::{CloseReason, Outcome, Session, Step, error_code};
+use crate::base::clock::Timestamp;
+use crate::base::ids::TopicPartition;
+use crate::base::offset::Offset;
+use crate::cluster::image::{Image, TopicImage};
+use crate::log::{self, Appended, PartitionHandle, TopicSettings};
+use crate::protocol::ErrorCode;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::hot::TopicRef;
+use crate::protocol::produce::{
+    PartitionProduce, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduce,
+    TopicProduceResponse,
+};
+use crate::record::validate::{Rules, validate};
+
+/// The most that a batch may unpack to where its records must be looked at.
+const UNPACKED_BYTES_MAX: usize = 256 << 20;
+/// How long an error of law 9's list waits for its proof of leadership.
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
+
+/// One partition's way to its answer.
+enum Part {
+    Done(PartitionProduceResponse),
+    /// On its way into the log.
+    Appended {
+        index: i32,
+        appended: Appended,
+    },
+    /// Refused by state that may not be stable, or may be superseded (laws 5 and 9).
+    Rejected {
+        index: i32,
+        partition: PartitionHandle,
+        error: log::Error,
+    },
+}
+
+struct TopicParts {
+    topic: TopicRef,
+    parts: Vec<Part>,
+}
+
+/// Admits the request's batches, in order, before it returns; the answer follows when they are stable.
+pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes) -> Step {
+    let request = match ProduceRequest::read(body, header.version) {
+        Ok(request) => request,
+        Err(error) => return closed(error.into()),
+    };
+    let topics = Admitter::new(session, header, &request).admit(&request.topics);
+    let head = header.response();
+    let acks = request.acks;
+    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let answering = async move {
+        let deadline = Instant::now() + timeout;
+        let mut response = ProduceResponse::default();
+        let mut failed = false;
+        for TopicParts { topic, parts } in topics {
+            let mut partitions = Vec::with_capacity(parts.len());
+            for part in parts {
+                // With acks=0 nobody waits for an answer, only the requests behind this one.
+                let part =
+                    if acks == 0 { part.settle().await } else { part.settle_by(deadline).await };
+                failed |= part.error != ErrorCode::None;
+                partitions.push(part);
+            }
+            response.topics.push(TopicProduceResponse { topic, partitions });
+        }
+        match acks {
+            0 if failed => Outcome::Close(CloseReason::SilentProduceFailed),
+            0 => Outcome::Silent,
+            _ => Outcome::Answer(response.frame(head)),
+        }
+    };
+    Step::Pipelined(answering.boxed())
+}
+
+/// Admits one request.
+struct Admitter<'a> {
+    session: &'a Session,
+    image: Arc<Image>,
+    now: Timestamp,
+    produce_version: i16,
+    /// The request as a whole cannot be served.
+    refusal: Option<ErrorCode>,
+}
+
+impl<'a> Admitter<'a> {
+    fn new(session: &'a Session, header: &RequestHeader, request: &ProduceRequest) -> Self {
+        let acks_known = matches!(request.acks, -1..=1);
+        Self {
+            session,
+            image: session.context.image(),
+            now: session.context.now(),
+            produce_version: header.version,
+            refusal: (!acks_known).then_some(ErrorCode::InvalidRequiredAcks),
+        }
+    }
+
+    fn admit(&self, topics: &[TopicProduce]) -> Vec<TopicParts> {
+        let parts = topics.iter().map(|topic| {
+            let found = match &topic.topic {
+                TopicRef::Name(name) => self.image.topic(name.as_str()),
+                TopicRef::Id(id) => self.image.topic_by_id(*id),
+            };
+            let parts =
+                topic.partitions.iter().map(|part| self.admit_partition(&topic.topic, found, part));
+            TopicParts { topic: topic.topic.clone(), parts: parts.collect() }
+        });
+        parts.collect()
+    }
+
+    fn admit_partition(
+        &self,
+        asked: &TopicRef,
+        found: Option<&Arc<TopicImage>>,
+        part: &PartitionProduce,
+    ) -> Part {
+        let refused = |error| Part::Done(PartitionProduceResponse::refused(part.index, error));
+        if let Some(error) = self.refusal {
+            return refused(error);
+        }
+        let Some(topic) = found else {
+            return refused(match asked {
+                TopicRef::Name(_) => ErrorCode::UnknownTopicOrPartition,
+                TopicRef::Id(_) => ErrorCode::UnknownTopicId,
+            });
+        };
+        let tp = TopicPartition { topic: topic.id, partition: part.index };
+        let Some(partition) = self.session.context.log.partition(&tp) else {
+            let exists =
+                usize::try_from(part.index).is_ok_and(|index| index < topic.partitions.len());
+            return refused(if exists {
+                ErrorCode::NotLeaderOrFollower
+            } else {
+                ErrorCode::UnknownTopicOrPartition
+            });
+        };
+        self.append(&topic.name, &partition, part)
+    }
+
+    fn append(&self, topic: &str, partition: &PartitionHandle, part: &PartitionProduce) -> Part {
+        let index = part.index;
+        let rules = self.rules(&partition.settings());
+        let batch = match validate(part.records.clone().unwrap_or_default(), &rules) {
+            Ok(batch) => batch,
+            Err(error) => {
+                let log_start = partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
+                return Part::Done(error_code::refused_batch(topic, index, &error, log_start));
+            }
+        };
+        match partition.append(&batch, self.now) {
+            Ok(appended) => Part::Appended { index, appended },
+            Err(error @ log::Error::Rejected { .. }) => {
+                Part::Rejected { index, partition: Arc::clone(partition), error }
+            }
+            Err(error) => Part::Done(failed(index, &error)),
+        }
+    }
+
+    fn rules(&self, settings: &TopicSettings) -> Rules {
+        Rules {
+            produce_version: self.produce_version,
+            max_message_bytes: settings.max_message_bytes.as_usize(),
+            timestamp_type: settings.timestamp_type,
+            timestamp_before_max_ms: settings.timestamp_before_max_ms,
+            timestamp_after_max_ms: settings.timestamp_after_max_ms,
+            keys_required: settings.compacted,
+            compression: settings.compression,
+            unpacked_bytes_max: UNPACKED_BYTES_MAX,
+            now: self.now,
+        }
+    }
+}
+
+impl Part {
+    fn index(&self) -> i32 {
+        match self {
+            Self::Done(done) => done.index,
+            Self::Appended { index, .. } | Self::Rejected { index, .. } => *index,
+        }
+    }
+
+    async fn settle_by(self, deadline: Instant) -> PartitionProduceResponse {
+        let index = self.index();
+        let settled = tokio::time::timeout_at(deadline, self.settle()).await;
+        // It may still be written: an idempotent producer tries again and is recognised.
+        settled.unwrap_or_else(|_| {
+            PartitionProduceResponse::refused(index, ErrorCode::RequestTimedOut)
+        })
+    }
+
+    async fn settle(self) -> PartitionProduceResponse {
+        match self {
+            Self::Done(done) => done,
+            Self::Appended { index, appended } => {
+                let stable = match appended.stable {
+                    Some(stable) => stable.wait().await,
+                    None => Ok(()),
+                };
+                match stable {
+                    Err(error) => failed(index, &error.into()),
+                    Ok(()) => PartitionProduceResponse {
+                        base_offset: appended.base_offset,
+                        log_append_time: appended.log_append_time.unwrap_or(Timestamp::NONE),
+                        log_start_offset: appended.log_start,
+                        ..PartitionProduceResponse::refused(index, ErrorCode::None)
+                    },
+                }
+            }
+            Self::Rejected { index, partition, error } => {
+                let sure = partition.confirm(&error, PROOF_WITHIN).await;
+                failed(index, sure.as_ref().err().unwrap_or(&error))
+            }
+        }
+    }
+}
+
+fn failed(index: i32, error: &log::Error) -> PartitionProduceResponse {
+    PartitionProduceResponse::refused(index, error_code::of_log(error))
+}

@@ -1,0 +1,110 @@
+//! One client connection as the handlers see it, and where each request starts.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+
+use super::{Context, dispatch, produce};
+use crate::protocol::frame::ResponseFrame;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::{self, ApiKey, bounds};
+
+/// What one connection is.
+#[derive(Debug)]
+pub struct Session {
+    /// The broker's parts.
+    pub(super) context: Arc<Context>,
+    /// The listener that the client came in on: answers name its addresses.
+    pub(super) listener: Arc<str>,
+    /// The client's address.
+    pub(super) peer: SocketAddr,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A response to send.
+    Answer(ResponseFrame),
+    /// Nothing is sent: a produce with acks=0.
+    Silent,
+    /// The connection is closed.
+    Close(CloseReason),
+}
+
+/// Why a connection is closed instead of answered.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CloseReason {
+    /// The bytes are no request that we serve.
+    #[error("bad request: {0}")]
+    BadRequest(#[from] protocol::Error),
+    /// An API of ours in a version that we do not serve.
+    #[error("version {version} of {api} is not served")]
+    UnservedVersion {
+        /// The API.
+        api: &'static str,
+        /// The version asked for.
+        version: i16,
+    },
+    /// The bytes do not decode.
+    #[error("malformed {api} request")]
+    Malformed {
+        /// The API.
+        api: &'static str,
+    },
+    /// A produce that nobody may answer failed: closing is the only way to say so.
+    #[error("a produce with acks=0 failed")]
+    SilentProduceFailed,
+}
+
+/// A request whose answer is on its way.
+pub type Answering = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// How a request goes on.
+pub enum Step {
+    /// It is admitted; the next Produce may start before its answer.
+    Pipelined(Answering),
+    /// It starts when every earlier request is answered, and nothing starts before its answer.
+    Alone(Answering),
+}
+
+impl Session {
+    /// A new connection from `peer`.
+    #[must_use]
+    pub fn new(context: Arc<Context>, listener: Arc<str>, peer: SocketAddr) -> Self {
+        Self { context, listener, peer }
+    }
+
+    /// Waits until the log has room for more bytes. Cancel-safe.
+    pub async fn admitted(&self) {
+        if let Some(wal) = self.context.log.wal() {
+            wal.admitted().await;
+        }
+    }
+
+    /// Begins one request frame, without its length prefix. A Produce is admitted here, in the order of calls.
+    #[must_use]
+    pub fn begin(session: &Arc<Self>, mut frame: Bytes) -> Step {
+        let header = match RequestHeader::take(&mut frame) {
+            Ok(header) => header,
+            Err(error) => return closed(error.into()),
+        };
+        if !header.is_served() {
+            return Step::Alone(dispatch::unserved(&header));
+        }
+        if let Err(error) = bounds::walk(header.key, header.version, &frame) {
+            return closed(error.into());
+        }
+        if header.key == ApiKey::Produce {
+            return produce::begin(session, &header, &frame);
+        }
+        let session = Arc::clone(session);
+        Step::Alone(async move { dispatch::handle(&session, header, frame).await }.boxed())
+    }
+}
+
+pub(super) fn closed(reason: CloseReason) -> Step {
+    Step::Alone(std::future::ready(Outcome::Close(reason)).boxed())
+}
