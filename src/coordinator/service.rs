@@ -109,10 +109,12 @@ impl Coordinator {
     /// Resolves when another process has taken over: this one exits and never takes back.
     pub async fn superseded(&self) -> Successor {
         let mut superseded = self.superseded.clone();
-        match superseded.wait_for(Option::is_some).await {
-            Ok(successor) => successor.clone().expect("waited for"),
+        let successor =
+            superseded.wait_for(Option::is_some).await.ok().and_then(|seen| seen.clone());
+        match successor {
+            Some(successor) => successor,
             // The coordinator was shut down: nobody takes over any more.
-            Err(_) => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 

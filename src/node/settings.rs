@@ -1,0 +1,105 @@
+//! From settings as they are said to what each part is given.
+
+use std::collections::BTreeMap;
+
+use crate::base::units::ByteSize;
+use crate::config::Config;
+use crate::log::TopicDefaults;
+use crate::manifest::client::Endpoint;
+use crate::object::retry::Policy;
+use crate::object::{Locality, Store};
+use crate::record::TimestampType;
+use crate::record::compression::{Compression, Target};
+use crate::server::{self, Bound, RequestBudget, ServerSettings};
+use crate::wal;
+
+/// Questions that may wait at the coordinator.
+pub(super) const COORDINATOR_QUEUE_MAX: usize = 1024;
+
+/// What topics without overrides use.
+pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {
+    let topic = &config.topic;
+    let names = |policy: &str| topic.cleanup_policy.iter().any(|named| named == policy);
+    let millis =
+        |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    TopicDefaults {
+        max_message_bytes: topic.message_max_bytes,
+        timestamp_type: match topic.timestamp_type.as_str() {
+            "LogAppendTime" => TimestampType::LogAppendTime,
+            _ => TimestampType::CreateTime,
+        },
+        timestamp_before_max_ms: millis(topic.timestamp_before_max),
+        timestamp_after_max_ms: millis(topic.timestamp_after_max),
+        compacted: names("compact"),
+        deletes: names("delete"),
+        compression: Compression::from_name(&topic.compression_type)
+            .map(|codec| Target { codec, level: None }),
+        flush: config.wal.flush,
+    }
+}
+
+/// The chain's bounds.
+pub(super) fn chain(config: &Config, locality: Locality) -> wal::Settings {
+    wal::Settings {
+        slot_bytes_max: config.wal.slot_bytes,
+        window: config.wal.upload_window,
+        flush: config.wal.flush,
+        unstable_bytes_max: config.wal.memory_bytes,
+        tail_bytes: config.log.tail_bytes,
+        uncommitted_bytes_max: config.wal.uncommitted_max_bytes,
+        uncommitted_age_max: config.wal.uncommitted_max,
+        // A directory is held by a lock of the operating system; memory is this process's own.
+        lock_is_proof: match locality {
+            Locality::Memory | Locality::Directory => true,
+            Locality::Bucket => false,
+        },
+    }
+}
+
+/// Where clients are told to connect, by listener: what is advertised, with the ports that were bound.
+pub(super) fn advertised(config: &Config, bound: &[Bound]) -> BTreeMap<String, Endpoint> {
+    let server = &config.server;
+    let endpoints = server.advertised_listeners.iter().map(|advertised| {
+        let port = match advertised.address.port {
+            0 => bound
+                .iter()
+                .find(|bound| bound.name == advertised.name)
+                .map_or(0, |b| b.address.port()),
+            port => port,
+        };
+        (advertised.name.clone(), Endpoint { host: advertised.address.host.clone(), port })
+    });
+    endpoints.collect()
+}
+
+/// How puts are tried again.
+pub(super) fn puts(config: &Config) -> Policy {
+    Policy {
+        try_timeout: config.store.request_timeout,
+        hedge: config.store.hedge,
+        ..Policy::default()
+    }
+}
+
+/// The sockets' bounds.
+pub(super) fn server(config: &Config, metrics: server::Metrics) -> ServerSettings {
+    let server = &config.server;
+    ServerSettings {
+        request_bytes_max: server.socket_request_max_bytes.as_usize(),
+        connections_max: server.max_connections,
+        idle_max: server.connections_max_idle,
+        budget: RequestBudget::new(ByteSize(server.queued_max_request_bytes.0)),
+        metrics,
+    }
+}
+
+/// Where the data lies, for people.
+pub(super) fn place(config: &Config, store: &Store) -> String {
+    match &config.store.url {
+        Some(url) => url.clone(),
+        None if store.locality() == Locality::Directory => {
+            config.store.data_dir.display().to_string()
+        }
+        None => store.to_string(),
+    }
+}
