@@ -1,6 +1,5 @@
 //! One client connection as the handlers see it, and where each request starts.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,8 +18,6 @@ pub struct Session {
     pub(super) context: Arc<Context>,
     /// The listener that the client came in on: answers name its addresses.
     pub(super) listener: Arc<str>,
-    /// The client's address.
-    pub(super) peer: SocketAddr,
 }
 
 /// What became of a request.
@@ -71,10 +68,10 @@ pub enum Step {
 }
 
 impl Session {
-    /// A new connection from `peer`.
+    /// A new connection on the listener of that name.
     #[must_use]
-    pub fn new(context: Arc<Context>, listener: Arc<str>, peer: SocketAddr) -> Self {
-        Self { context, listener, peer }
+    pub fn new(context: Arc<Context>, listener: Arc<str>) -> Self {
+        Self { context, listener }
     }
 
     /// Waits until the log has room for more bytes. Cancel-safe.

@@ -162,7 +162,7 @@ impl Acceptor {
         let _ = socket.set_nodelay(true);
         metrics.accepted.inc();
         metrics.connections.inc();
-        let session = Session::new(Arc::clone(&self.context), Arc::clone(&self.listener), peer);
+        let session = Session::new(Arc::clone(&self.context), Arc::clone(&self.listener));
         let settings = ConnectionSettings {
             request_bytes_max: self.settings.request_bytes_max,
             idle_max: self.settings.idle_max,

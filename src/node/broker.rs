@@ -1,0 +1,214 @@
+//! A broker without sockets: store, coordinator, chain, log, and the context that handlers work in.
+//!
+//! What a node serves over TCP, the simulator drives directly. Stops in order: the chain is flushed and committed, then the
+//! coordinator closes, then the store is let go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::leadership::{Leadership, Standing};
+use super::{Error, Surroundings, readiness, settings};
+use crate::base::clock::SharedClock;
+use crate::base::ids::Incarnation;
+use crate::base::rng::Rng;
+use crate::base::task;
+use crate::cluster::client::ClusterClient;
+use crate::config::Config;
+use crate::console::Readiness;
+use crate::coordinator::{Coordinator, Options};
+use crate::handlers::{Context, FetchSessions, ProducerIds};
+use crate::log::{Registry, RegistryParts, Remote};
+use crate::manifest::client::{Endpoint, ManifestClient};
+use crate::object::Store;
+use crate::object::build::{self, Purpose};
+use crate::object::probe::{Abilities, probe};
+use crate::object::retry::Putter;
+use crate::{log, telemetry, wal};
+
+/// The parts of a running broker.
+#[derive(Debug)]
+pub struct Broker {
+    context: Arc<Context>,
+    store: Store,
+    registry: Registry,
+    coordinator: Coordinator,
+    leadership: Leadership,
+    standing: watch::Receiver<Standing>,
+}
+
+/// What all parts are built from.
+struct Materials {
+    config: Arc<Config>,
+    clock: SharedClock,
+    rng: Rng,
+    store: Store,
+    metrics: telemetry::Registry,
+    incarnation: Incarnation,
+}
+
+impl Broker {
+    /// Builds the parts, recovers every earlier chain of this identity and takes a new one.
+    ///
+    /// `endpoints` is where clients are told to connect, by listener.
+    ///
+    /// # Errors
+    /// What keeps it from starting, each with what to do about it.
+    pub async fn start(
+        config: Arc<Config>,
+        surroundings: Surroundings,
+        endpoints: BTreeMap<String, Endpoint>,
+        metrics: &telemetry::Registry,
+    ) -> Result<Self, Error> {
+        let Surroundings { clock, rng, store } = surroundings;
+        let store = match store {
+            Some(store) => store,
+            None => build::open(&config.store, Purpose::Serve, Arc::clone(&clock)).await?,
+        };
+        let abilities = probe(&store, &rng).await?;
+        let incarnation = Incarnation(rng.uuid());
+        let metrics = metrics.clone();
+        let materials = Materials { config, clock, rng, store, metrics, incarnation };
+        let coordinator = materials.coordinator(abilities).await?;
+        let registry = materials.registry(&coordinator);
+        let leadership = materials.leadership(&coordinator, &registry, endpoints);
+        let first = leadership.take(None).await?;
+        let images = coordinator.image();
+        task::spawn("log-registry", registry.clone().follow_images(images));
+        let (changes, standing) = watch::channel(Standing::Leading);
+        let keep = leadership.clone().keep(first, coordinator.clone(), changes);
+        task::spawn("node-leadership", keep);
+        let context = materials.context(&coordinator, &registry);
+        let store = materials.store;
+        Ok(Self { context, store, registry, coordinator, leadership, standing })
+    }
+
+    /// What handlers work in.
+    #[must_use]
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Where the objects are.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The partitions led here.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(super) fn add_checks(&self, readiness: &Readiness) {
+        readiness::add_checks(readiness, &self.registry, &self.store, self.standing.clone());
+    }
+
+    /// Resolves when the broker cannot go on: it was superseded, or the durability of its disk is lost. Nothing more is
+    /// acknowledged from before it resolves; the process exits with the error.
+    pub async fn failed(&self) -> Arc<Error> {
+        let mut standing = self.standing.clone();
+        let failed = standing.wait_for(|standing| matches!(standing, Standing::Failed(_))).await;
+        let failed = failed.ok().and_then(|standing| match &*standing {
+            Standing::Failed(error) => Some(Arc::clone(error)),
+            Standing::Leading | Standing::Taking | Standing::Stopped => None,
+        });
+        match failed {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Makes everything that was admitted stable, commits it, and stops. Waits at most `grace` for the store.
+    pub async fn shutdown(self, grace: Duration) {
+        if let Some(wal) = self.registry.wal() {
+            wal.close(grace).await;
+        }
+        self.leadership.settled(self.standing.clone()).await;
+        self.coordinator.shutdown().await;
+    }
+}
+
+impl Materials {
+    async fn coordinator(&self, abilities: Abilities) -> Result<Coordinator, Error> {
+        let options = Options {
+            cluster_id: self.config.node.cluster_id.clone(),
+            broker: self.config.node.broker_id,
+            incarnation: self.incarnation,
+            store: self.store.clone(),
+            if_match: abilities.if_match,
+            clock: Arc::clone(&self.clock),
+            rng: self.rng.clone(),
+            rules: Arc::new(crate::cluster::config::AcceptAll),
+            queue_max: settings::COORDINATOR_QUEUE_MAX,
+        };
+        Ok(Coordinator::open(options).await?)
+    }
+
+    fn registry(&self, coordinator: &Coordinator) -> Registry {
+        let config = &self.config;
+        let manifest: Arc<dyn ManifestClient> = Arc::new(coordinator.clone());
+        let remote = Remote::new(
+            self.store.clone(),
+            Arc::clone(&manifest),
+            &config.node.cluster_id,
+            config.log.index_cache_bytes.0,
+        );
+        Registry::new(RegistryParts {
+            manifest,
+            remote,
+            clock: Arc::clone(&self.clock),
+            rng: self.rng.clone(),
+            defaults: settings::topic_defaults(config),
+            producer_expiration: config.log.producer_id_expiration,
+            metrics: log::Metrics::new(&self.metrics),
+        })
+    }
+
+    fn leadership(
+        &self,
+        coordinator: &Coordinator,
+        registry: &Registry,
+        endpoints: BTreeMap<String, Endpoint>,
+    ) -> Leadership {
+        let config = &self.config;
+        let (store, rng) = (self.store.clone(), self.rng.clone());
+        let puts = settings::puts(config);
+        Leadership {
+            chain: wal::Parts {
+                store: store.clone(),
+                putter: Putter::new(store.clone(), puts, rng.clone(), &self.metrics),
+                manifest: Arc::new(coordinator.clone()),
+                clock: Arc::clone(&self.clock),
+                rng,
+                cluster: config.node.cluster_id.clone(),
+                metrics: wal::Metrics::new(&self.metrics),
+            },
+            settings: settings::chain(config, store.locality()),
+            cluster: Arc::new(coordinator.clone()),
+            registry: registry.clone(),
+            broker: config.node.broker_id,
+            rack: config.node.broker_rack.clone(),
+            incarnation: self.incarnation,
+            listeners: endpoints,
+        }
+    }
+
+    fn context(&self, coordinator: &Coordinator, registry: &Registry) -> Arc<Context> {
+        let slots = self.config.server.fetch_session_slots;
+        Arc::new(Context {
+            broker: self.config.node.broker_id,
+            config: Arc::clone(&self.config),
+            cluster: Arc::new(coordinator.clone()),
+            manifest: Arc::new(coordinator.clone()),
+            log: registry.clone(),
+            fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
+            producer_ids: ProducerIds::default(),
+            clock: Arc::clone(&self.clock),
+            rng: self.rng.clone(),
+        })
+    }
+}
