@@ -28,8 +28,6 @@ pub mod handlers;
 // -- who owns what --
 /// The cluster coordinator: a deterministic state machine over [`manifest`], answering only what is durable.
 pub mod coordinator;
-/// A broker's view of the cluster: the metadata image as last heard, and the seam to the coordinator.
-pub mod cluster;
 /// Retention and garbage collection: pure policies, and the sweep that deletes what nothing references.
 pub mod maintenance;
 
@@ -38,6 +36,8 @@ pub mod maintenance;
 pub mod log;
 /// The write-ahead chain: open slot, upload window, stability, fences, recovery. Invariant: acks follow slot order.
 pub mod wal;
+/// A broker's view of the cluster: the metadata image as last heard, and the seam to the coordinator.
+pub mod cluster;
 /// Which object holds which offsets: the seam [`manifest::client::ManifestClient`], its edits, state and store.
 pub mod manifest;
 /// The slot's byte layout: header, body, index, footer.

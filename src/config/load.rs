@@ -228,7 +228,7 @@ fn from_env(env: &[(String, String)], names: &Names, faults: &mut Faults) -> Vec
     let by_env: BTreeMap<String, &str> = names.keys().map(|name| (env_name(name), *name)).collect();
     let mut settings = Vec::new();
     let ours = env.iter().filter(|(name, _)| {
-        name.starts_with(ENV_PREFIX) && name != CONFIG_ENV && !is_service_link(name)
+        name.starts_with(ENV_PREFIX) && !is_of_tools(name) && !is_service_link(name)
     });
     for (env, text) in ours {
         let name = by_env.get(env).map_or_else(|| env.clone(), |name| (*name).to_owned());
@@ -251,6 +251,14 @@ fn from_env(env: &[(String, String)], names: &Names, faults: &mut Faults) -> Vec
 pub fn env_name(name: &str) -> String {
     let shout = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     ENV_PREFIX.chars().chain(name.chars().map(shout)).collect()
+}
+
+/// The file's own variable, and those of the scripts and tests of this repository, which start the program.
+fn is_of_tools(name: &str) -> bool {
+    let rest = &name[ENV_PREFIX.len()..];
+    name == CONFIG_ENV
+        || rest.starts_with("TEST_")
+        || matches!(rest, "BIN" | "CACHE" | "KAFKA_JARS" | "REFRESH_FROM")
 }
 
 /// Kubernetes gives each pod variables such as `THALWEG_PORT_9092_TCP_ADDR` for a Service called `thalweg`.

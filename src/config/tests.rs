@@ -102,6 +102,7 @@ fn all_faults_come_at_once_with_their_places() {
         ("THALWEG_PORT_9092_TCP_ADDR", "10.0.0.1"),
         ("THALWEG_SERVICE_HOST", "10.0.0.1"),
         ("THALWEG_SERVICE_PORT_KAFKA", "9092"),
+        ("THALWEG_TEST_CACHE", "/cache"),
     ];
     let flags = [("log.dirs", "/d"), ("store.url", "ftp://x"), ("log.retention.ms", "soon")];
     let expected = [
@@ -177,4 +178,10 @@ fn what_is_printed_says_the_same_again() {
         assert_eq!(one.value, other.value, "{}", one.key.name);
     }
     assert!(printed.contains("num.partitions = 4  # from --set num.partitions=4"));
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let page = include_str!("../../docs/configuration.md");
+    assert!(page == reference(), "run `thalweg config reference > docs/configuration.md`");
 }
