@@ -1,0 +1,193 @@
+//! One function a target: reads foreign bytes and holds what comes out to its promises.
+//!
+//! Shared by cargo-fuzz (`fuzz/targets`) and by `tests/fuzz`, which runs a saved corpus and seeded mutations of it on
+//! the stable toolchain. Checksums stop random bytes at the door, so each target also mends them and goes on inside.
+
+use bytes::Bytes;
+use thalweg::base::clock::Timestamp;
+use thalweg::base::ids::{ChainId, Incarnation, LeaderEpoch, SlotId};
+use thalweg::base::offset::Offset;
+use thalweg::record::assign::{Assigned, assign, restamp, tail_crc};
+use thalweg::record::batch::CRC_START;
+use thalweg::record::compression::Target;
+use thalweg::record::crc::crc32c;
+use thalweg::record::records::Records;
+use thalweg::record::validate::{Rules, validate};
+use thalweg::record::{self, BatchHeader, Compression, ValidBatch, control};
+use thalweg::segment::format::{FOOTER_BYTES, HEADER_BYTES};
+use thalweg::segment::{
+    Kind, Known, Slot, SlotBody, SlotFooter, SlotHeader, SlotIndex, Tail, decode_slot, decode_tail,
+    encode_slot, read_header,
+};
+
+const UNPACKED_BYTES_MAX: usize = 1 << 20;
+
+/// Records as a Produce request brings them.
+pub fn record_batch(bytes: &[u8]) {
+    let rules = Rules {
+        unpacked_bytes_max: UNPACKED_BYTES_MAX,
+        ..Rules::kafka_defaults(Timestamp(1_767_225_600_000))
+    };
+    if let Ok(batch) = validate(Bytes::copy_from_slice(bytes), &rules) {
+        check_batch(&batch);
+    }
+    let Some(mended) = mend_batch(bytes) else { return };
+    if let Ok(batch) = validate(mended.clone(), &rules) {
+        check_batch(&batch);
+    }
+    let codec = Compression::ALL[usize::from(bytes[0]) % Compression::ALL.len()];
+    let strict = Rules {
+        keys_required: bytes[1] & 1 == 1,
+        timestamp_before_max_ms: 1 << 40,
+        compression: (codec != Compression::Zstd).then_some(Target { codec, level: None }),
+        ..rules
+    };
+    if let Ok(batch) = validate(mended.clone(), &strict) {
+        let records =
+            Records::unpack(&batch, UNPACKED_BYTES_MAX).expect("they were unpacked before");
+        let read = records.iter().filter(Result::is_ok).count();
+        assert_eq!(usize::try_from(batch.header.record_count), Ok(read));
+        check_batch(&batch);
+    }
+    if let Ok(stored) = ValidBatch::read_stored(&mended) {
+        let _ = control::read(&stored);
+    }
+}
+
+/// The bytes as one batch whose frame is right: base offset, length, magic, CRC.
+fn mend_batch(bytes: &[u8]) -> Option<Bytes> {
+    if bytes.len() < record::HEADER_BYTES {
+        return None;
+    }
+    let mut mended = bytes.to_vec();
+    mended[..8].fill(0);
+    let length = i32::try_from(bytes.len() - 12).ok()?;
+    mended[8..12].copy_from_slice(&length.to_be_bytes());
+    mended[16] = 2;
+    let crc = crc32c(&mended[CRC_START..]);
+    mended[17..CRC_START].copy_from_slice(&crc.to_be_bytes());
+    Some(mended.into())
+}
+
+/// A valid batch can be assigned and stamped, and its checksums follow.
+fn check_batch(batch: &ValidBatch) {
+    for batch in [batch.clone(), restamp(batch, Timestamp(7))] {
+        let Assigned { head, tail } = assign(&batch, Offset(1 << 40), LeaderEpoch(3));
+        let whole = [&head[..], &tail].concat();
+        let header = BatchHeader::read(&whole).expect("a header that we wrote");
+        assert_eq!(header.crc, crc32c(&whole[CRC_START..]));
+        assert_eq!(tail_crc(&batch), crc32c(&tail));
+        assert_eq!((header.base_offset, header.total_bytes()), (Offset(1 << 40), whole.len()));
+        if let Ok(records) = Records::unpack(&batch, UNPACKED_BYTES_MAX) {
+            let _ = records.iter().flatten().flat_map(|record| record.headers).count();
+        }
+    }
+}
+
+/// An object in a slot's name.
+pub fn slot(bytes: &[u8]) {
+    read_slot(bytes);
+    if let Some(mended) = mend_slot(bytes) {
+        read_slot(&mended);
+    }
+}
+
+fn read_slot(bytes: &[u8]) {
+    let _ = read_header(bytes);
+    let size = bytes.len() as u64;
+    for from in [0, bytes.len() / 2, bytes.len().saturating_sub(FOOTER_BYTES)] {
+        if let Ok(Tail::NeedMore(needed)) = decode_tail(&bytes[from..], size) {
+            assert!(needed > size - from as u64 && needed <= size, "{needed} of {size}");
+        }
+    }
+    if let Ok(Slot { header, footer, index, object }) = decode_slot(&Bytes::copy_from_slice(bytes))
+    {
+        let end = object.len() as u64 - footer.tail_bytes();
+        assert_eq!((footer.index_position, index.body_bytes()), (end, footer.body_bytes()));
+        let tail = decode_tail(bytes, size);
+        assert_eq!(tail, Ok(Tail::Decoded { header, footer, index: index.clone() }));
+        check_index(&header, &index);
+    }
+}
+
+/// The bytes with magics and checksums that hold, as far as they are long enough.
+fn mend_slot(bytes: &[u8]) -> Option<Vec<u8>> {
+    let index_from = HEADER_BYTES + usize::from(*bytes.get(2 * HEADER_BYTES)?) % 64;
+    let index_to = bytes.len().checked_sub(FOOTER_BYTES).filter(|to| *to >= index_from)?;
+    let mut mended = bytes.to_vec();
+    mended[..HEADER_BYTES].copy_from_slice(&header().to_bytes());
+    if index_to - index_from >= HEADER_BYTES {
+        mended[index_from..index_from + HEADER_BYTES].copy_from_slice(&header().to_bytes());
+    }
+    let number =
+        |at: usize| mended[index_to + at..].first_chunk().map(|four| u32::from_le_bytes(*four));
+    let footer = SlotFooter {
+        index_position: index_from as u64,
+        index_bytes: u32::try_from(index_to - index_from).ok()?,
+        runs: number(28)?,
+        batches: number(32)?,
+        body_crc: crc32c(&mended[HEADER_BYTES..index_from]),
+        index_crc: crc32c(&mended[index_from..index_to]),
+        previous_index_crc: 0,
+        committed: None,
+        trimmed: Some(SlotId(3)),
+    };
+    mended[index_to..].copy_from_slice(&footer.to_bytes());
+    Some(mended)
+}
+
+/// What stands in an index behind its copy of the header, under a checksum that holds.
+pub fn slot_index(bytes: &[u8]) {
+    let content = [&header().to_bytes()[..], bytes].concat();
+    // The counts and the body's size are in the footer too: ask for what the index would have.
+    for (runs, batches) in [(0, 0), (1, 1), (1, 2), (2, 3), (3, 5)] {
+        let mut body_bytes = 0;
+        for _ in 0..2 {
+            body_bytes = read_index(&content, (runs, batches), body_bytes);
+        }
+    }
+}
+
+fn read_index(content: &[u8], (runs, batches): (u32, u32), body_bytes: u64) -> u64 {
+    let footer = SlotFooter {
+        index_position: HEADER_BYTES as u64 + body_bytes,
+        index_bytes: u32::try_from(content.len()).expect("inputs are small"),
+        runs,
+        batches,
+        body_crc: 0,
+        index_crc: crc32c(content),
+        previous_index_crc: 0,
+        committed: None,
+        trimmed: None,
+    };
+    let tail = [content, &footer.to_bytes()].concat();
+    match decode_tail(&tail, footer.index_position + footer.tail_bytes()) {
+        Ok(Tail::Decoded { header, index, .. }) => {
+            check_index(&header, &index);
+            index.body_bytes()
+        }
+        _ => 0,
+    }
+}
+
+/// What was read can be written and is read again.
+fn check_index(header: &SlotHeader, index: &SlotIndex) {
+    let header = SlotHeader { kind: Kind::Data, ..*header };
+    let body = SlotBody { pieces: vec![], bytes: index.body_bytes(), crc: 0 };
+    let encoded = encode_slot(&header, body, index, &Known::default());
+    let tail = encoded.payload.last().expect("index and footer");
+    let expected = Tail::Decoded { header, footer: encoded.footer, index: index.clone() };
+    assert_eq!(decode_tail(tail, encoded.bytes), Ok(expected));
+}
+
+fn header() -> SlotHeader {
+    SlotHeader {
+        kind: Kind::Data,
+        chain: ChainId(7),
+        slot: SlotId(42),
+        incarnation: Incarnation(UUID),
+        created: Timestamp(1_767_225_600_000),
+    }
+}
+
+const UUID: uuid::Uuid = uuid::Uuid::from_u128(9);
