@@ -7,11 +7,13 @@
 mod completions;
 mod config;
 mod consume;
+mod demo;
 mod encode;
 mod manifest;
 mod output;
 mod produce;
 mod progress;
+mod serve;
 mod settings;
 mod slot;
 mod target;
@@ -33,6 +35,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start a broker in this process.
+    Serve(serve::Args),
+    /// Show the story of an online shop, on a directory that is thrown away.
+    Demo(demo::Args),
     /// Create, list, describe, change and delete topics.
     #[command(subcommand)]
     Topic(topic::Command),
@@ -57,6 +63,8 @@ enum Command {
 #[must_use]
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve(args) => args.run(),
+        Command::Demo(args) => args.run(),
         Command::Topic(command) => command.run(),
         Command::Produce(args) => args.run(),
         Command::Consume(args) => args.run(),
