@@ -20,6 +20,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 pub(crate) struct Settings {
     /// Everything that the process keeps or says: data, ready file, log.
     pub(crate) folder: PathBuf,
+    /// `--listen`; port 0 takes any free port.
+    pub(crate) listen: String,
     /// `--store`; absent is the local directory below `folder`.
     pub(crate) store: Option<String>,
     /// `--set` for each.
@@ -31,7 +33,13 @@ pub(crate) struct Settings {
 impl Settings {
     /// A broker on a local directory below `folder`.
     pub(crate) fn directory(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), store: None, set: Vec::new(), env: Vec::new() }
+        Self {
+            folder: folder.to_owned(),
+            listen: "127.0.0.1:0".to_owned(),
+            store: None,
+            set: Vec::new(),
+            env: Vec::new(),
+        }
     }
 
     /// One more setting, by our name or Kafka's.
@@ -43,14 +51,27 @@ impl Settings {
 
     /// Starts the program and returns when it has said that it is ready.
     pub(crate) fn start(&self) -> anyhow::Result<Broker> {
-        fs::create_dir_all(&self.folder)?;
         let ready = self.folder.join("ready.json");
         if ready.exists() {
             fs::remove_file(&ready)?;
         }
+        let mut broker = Broker { child: self.spawn(&ready)?, address: String::new() };
+        broker.address = broker.wait_until_ready(&ready).with_context(|| self.log_tail())?;
+        Ok(broker)
+    }
+
+    /// Starts the program and kills it `after` that, ready or not.
+    pub(crate) fn start_and_kill(&self, after: Duration) -> anyhow::Result<()> {
+        let child = self.spawn(&self.folder.join("ready.json"))?;
+        thread::sleep(after);
+        Broker { child, address: String::new() }.kill()
+    }
+
+    fn spawn(&self, ready: &Path) -> anyhow::Result<Child> {
+        fs::create_dir_all(&self.folder)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
-        command.arg("--ready-file").arg(&ready).arg("--data-dir").arg(self.folder.join("data"));
+        command.args(["serve", "--listen", &self.listen, "--http", "127.0.0.1:0"]);
+        command.arg("--ready-file").arg(ready).arg("--data-dir").arg(self.folder.join("data"));
         if let Some(store) = &self.store {
             command.args(["--store", store]);
         }
@@ -60,10 +81,7 @@ impl Settings {
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         let log = File::options().create(true).append(true).open(self.log())?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().context("could not start the broker")?;
-        let mut broker = Broker { child, address: String::new() };
-        broker.address = broker.wait_until_ready(&ready).with_context(|| self.log_tail())?;
-        Ok(broker)
+        command.spawn().context("could not start the broker")
     }
 
     /// What the process said, of all its starts.
@@ -135,7 +153,7 @@ impl Drop for Broker {
 
 /// The first Kafka address of the ready file.
 fn listener(said: &serde_json::Value) -> anyhow::Result<String> {
-    let first = said["listeners"].as_object().and_then(|listeners| listeners.values().next());
+    let first = said["kafka"].as_object().and_then(|listeners| listeners.values().next());
     let address = first.and_then(serde_json::Value::as_str);
     Ok(address.with_context(|| format!("no listener in {said}"))?.to_owned())
 }

@@ -1,0 +1,20 @@
+//! One integration suite for every store: a broker as a process, driven over the wire by the program's own client.
+//!
+//! Each test runs in memory, on a local directory and on MinIO. `THALWEG_TEST_BOOTSTRAP=HOST:PORT` runs them against
+//! another broker instead, those that need not stop it.
+
+#[path = "../support/broker.rs"]
+mod broker;
+#[path = "../support/minio.rs"]
+mod minio;
+#[path = "../support/parts.rs"]
+mod parts;
+
+mod admin;
+mod kill;
+mod load;
+mod place;
+mod produce_fetch;
+mod restart;
+mod retention;
+mod topics;
