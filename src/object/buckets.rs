@@ -106,7 +106,11 @@ pub(super) fn s3_as(
         }
         Ok(under(prefix, builder.build().map_err(refused)?))
     };
-    Ok(Store::new(open(Client::Data)?, Locality::Bucket).with_meta(open(Client::Meta)?))
+    let name = match &config.endpoint {
+        Some(endpoint) => format!("s3://{bucket}/{prefix} at {endpoint}"),
+        None => format!("s3://{bucket}/{prefix} in {region}"),
+    };
+    Ok(both(open(Client::Data)?, open(Client::Meta)?, &name))
 }
 
 /// A bucket of Google's. Credentials as Google's own tools find them.
@@ -118,7 +122,7 @@ pub(super) fn gcs(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<St
             .with_retry(client.retry());
         Ok(under(prefix, builder.build().map_err(refused)?))
     };
-    Ok(Store::new(open(Client::Data)?, Locality::Bucket).with_meta(open(Client::Meta)?))
+    Ok(both(open(Client::Data)?, open(Client::Meta)?, &format!("gs://{bucket}/{prefix}")))
 }
 
 /// A container of Azure's. Account and credentials from Azure's own variables.
@@ -137,7 +141,11 @@ pub(super) fn azure(
         }
         Ok(under(prefix, builder.build().map_err(refused)?))
     };
-    Ok(Store::new(open(Client::Data)?, Locality::Bucket).with_meta(open(Client::Meta)?))
+    Ok(both(open(Client::Data)?, open(Client::Meta)?, &format!("az://{container}/{prefix}")))
+}
+
+fn both(data: RawStore, meta: RawStore, name: &str) -> Store {
+    Store::new(data, Locality::Bucket).with_meta(meta).named(name)
 }
 
 fn under(prefix: &str, client: impl ObjectStore) -> RawStore {

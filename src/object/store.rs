@@ -55,6 +55,8 @@ pub struct Listed {
 /// A store of objects by name. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Store {
+    /// What people call it: its URL or path.
+    name: Arc<str>,
     data: RawStore,
     meta: RawStore,
     locality: Locality,
@@ -66,8 +68,13 @@ impl Store {
     /// A store over one driver, which must not retry by itself.
     #[must_use]
     pub fn new(raw: RawStore, locality: Locality) -> Self {
-        let meta = Arc::clone(&raw);
-        Self { data: raw, meta, locality, directory: None, health: Health::new() }
+        let (name, meta) = (Arc::from(raw.to_string()), Arc::clone(&raw));
+        Self { name, data: raw, meta, locality, directory: None, health: Health::new() }
+    }
+
+    /// The same under the name that people know it by.
+    pub(super) fn named(self, name: &str) -> Self {
+        Self { name: Arc::from(name), ..self }
     }
 
     /// The same with a driver of its own for SlateDB.
@@ -220,12 +227,12 @@ fn path(key: &Key) -> Path {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Store({})", self.data)
+        write!(f, "Store({})", self.name)
     }
 }
 
 impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.data.fmt(f)
+        f.write_str(&self.name)
     }
 }

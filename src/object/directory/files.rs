@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetRange, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::error::RawFault;
 use super::super::health::Health;
@@ -28,7 +29,18 @@ pub(super) struct Files {
     /// Numbers staging files of this process; those of earlier ones are removed at start.
     staged: AtomicU64,
     sync_failed: AtomicBool,
+    writers: Arc<Semaphore>,
 }
+
+/// More writers of large objects at a time gain nothing, measured, and finish together and late, while acknowledgements wait
+/// for the lowest slot.
+const LARGE_WRITERS_MAX: usize = 3;
+const LARGE_BYTES: usize = 256 << 10;
+
+/// The right to write one object's content now.
+pub(super) struct Turn(
+    #[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>,
+);
 
 /// What lies right below one prefix.
 pub(super) struct Level {
@@ -51,6 +63,7 @@ impl Files {
             prepared: Mutex::default(),
             staged: AtomicU64::new(1),
             sync_failed: AtomicBool::new(false),
+            writers: Arc::new(Semaphore::new(LARGE_WRITERS_MAX)),
         }
     }
 
@@ -94,8 +107,22 @@ impl Files {
         Ok(dirs.into_iter().map(|entry| dir.join(entry.name)).collect())
     }
 
+    /// Waits for a turn to write so many bytes. Turns come in the order of calls: slots wait for lower slots anyway.
+    pub(super) async fn turn(&self, bytes: usize) -> Turn {
+        if bytes < LARGE_BYTES {
+            return Turn(None);
+        }
+        Turn(Arc::clone(&self.writers).acquire_owned().await.ok())
+    }
+
     /// Writes an object; a success is durable.
-    pub(super) fn put(&self, location: &Path, pieces: &[Bytes], replace: bool) -> Result<Facts> {
+    pub(super) fn put(
+        &self,
+        location: &Path,
+        pieces: &[Bytes],
+        replace: bool,
+        turn: Turn,
+    ) -> Result<Facts> {
         let path = self.writable(location)?;
         // Most names that are taken are found here, before the bytes are written.
         if !replace && self.disk.facts(&path).is_ok() {
@@ -103,6 +130,8 @@ impl Files {
         }
         let staging = self.staging(&path)?;
         let written = self.disk.write_new(&staging, pieces).map_err(|e| self.failed(&staging, e));
+        // The next one's content goes to disk while this one's name does.
+        drop(turn);
         let published = written.and_then(|()| self.publish(location, &staging, &path, replace));
         if published.is_err() {
             // A leftover is harmless and removed at the next start.

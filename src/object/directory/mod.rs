@@ -147,7 +147,9 @@ impl ObjectStore for DirectoryStore {
             PutMode::Update(_) => return Err(unsupported("conditional update")),
         };
         let location = location.clone();
-        self.run(move |files| files.put(&location, payload.as_ref(), replace)).await.map(put_result)
+        let turn = self.files.turn(payload.content_length()).await;
+        let put = move |files: &Files| files.put(&location, payload.as_ref(), replace, turn);
+        self.run(put).await.map(put_result)
     }
 
     async fn put_multipart_opts(
