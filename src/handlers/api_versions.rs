@@ -1,14 +1,23 @@
 //! ApiVersions: what we serve, and the features of the cluster.
 //!
-//! Source: KIP-35, KIP-511, KIP-584; `KafkaApis.handleApiVersionsRequest`.
+//! Source: KIP-35, KIP-511, KIP-584, KIP-1022; `KafkaApis.handleApiVersionsRequest`.
 
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::StrBytes;
 
-use crate::protocol::ErrorCode;
-use crate::protocol::api::APIS;
+use super::scope::Scope;
+use crate::protocol::api::{APIS, Api};
+use crate::protocol::{ApiKey, ErrorCode};
 
-pub(super) async fn handle(version: i16, request: ApiVersionsRequest) -> ApiVersionsResponse {
+/// Features that clients look for, none of which is built: level 0 of each, and nothing finalized.
+const FEATURES: [&str; 3] = ["group.version", "share.version", "transaction.version"];
+
+pub(super) fn handle(
+    scope: &Scope<'_>,
+    version: i16,
+    request: &ApiVersionsRequest,
+) -> ApiVersionsResponse {
     let named = |text: &str| {
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
         text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -20,16 +29,64 @@ pub(super) async fn handle(version: i16, request: ApiVersionsRequest) -> ApiVers
     if version >= 3 && !names_itself {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
     }
-    response(version, ErrorCode::None)
+    let response = ApiVersionsResponse::default().with_api_keys(APIS.iter().map(range).collect());
+    if version < 3 {
+        return response;
+    }
+    // Level 0 as the least cannot be told to a client of version 3 (KAFKA-17492).
+    let features = if version >= 4 { FEATURES.as_slice() } else { &[] };
+    let feature = |name: &&'static str| {
+        SupportedFeatureKey::default().with_name(StrBytes::from_static_str(name))
+    };
+    response
+        .with_supported_features(features.iter().map(feature).collect())
+        .with_finalized_features_epoch(i64::try_from(scope.image.version).unwrap_or(i64::MAX))
 }
 
-/// What we serve, beside `error`.
-pub(super) fn response(_version: i16, error: ErrorCode) -> ApiVersionsResponse {
-    let apis = APIS.iter().map(|api| {
-        ApiVersion::default()
-            .with_api_key(api.key.code())
-            .with_min_version(api.advertised_min)
-            .with_max_version(api.max)
-    });
-    ApiVersionsResponse::default().with_error_code(error.code()).with_api_keys(apis.collect())
+/// To a version that we do not know: which ones we do, in version 0 (KIP-511).
+pub(super) fn unsupported() -> ApiVersionsResponse {
+    ApiVersionsResponse::default()
+        .with_error_code(ErrorCode::UnsupportedVersion.code())
+        .with_api_keys(vec![range(ApiKey::ApiVersions.api())])
+}
+
+fn range(api: &Api) -> ApiVersion {
+    ApiVersion::default()
+        .with_api_key(api.key.code())
+        .with_min_version(api.advertised_min)
+        .with_max_version(api.max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handlers::fake::Fake;
+
+    #[test]
+    fn clients_that_name_themselves_badly_are_refused_from_version_3_on() {
+        let fake = Fake::new(&[], &[]);
+        for (version, name, error) in [
+            (2, "", ErrorCode::None),
+            (3, "", ErrorCode::InvalidRequest),
+            (3, "a b", ErrorCode::InvalidRequest),
+            (3, "-a", ErrorCode::InvalidRequest),
+            (4, "apache-kafka-java", ErrorCode::None),
+        ] {
+            let request = ApiVersionsRequest::default()
+                .with_client_software_name(StrBytes::from_static_str(name))
+                .with_client_software_version(StrBytes::from_static_str("4.3.1"));
+            let response = handle(&fake.scope(), version, &request);
+            assert_eq!(response.error_code, error.code(), "{version} {name}");
+        }
+    }
+
+    #[test]
+    fn produce_is_advertised_from_0_and_groups_not_at_all() {
+        let fake = Fake::new(&[], &[]);
+        let response = handle(&fake.scope(), 0, &ApiVersionsRequest::default());
+        let produce = response.api_keys.iter().find(|api| api.api_key == 0).expect("there");
+        assert_eq!((produce.min_version, produce.max_version), (0, 13));
+        assert!(response.api_keys.iter().all(|api| !(11..=16).contains(&api.api_key)));
+        assert_eq!(unsupported().api_keys.len(), 1);
+    }
 }

@@ -4,24 +4,29 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use kafka_protocol::messages::ApiVersionsResponse;
+use kafka_protocol::messages::{ApiVersionsResponse, ListPartitionReassignmentsRequest};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
+use super::configs::{alter, describe, incremental_alter, list_resources};
+use super::scope::Scope;
+use super::topics::{create, create_partitions, delete, describe_partitions};
 use super::{
-    Answering, CloseReason, Outcome, Session, api_versions, delete_records, describe_producers,
-    fetch, init_producer_id, list_offsets, metadata, offset_for_leader_epoch,
+    Answering, CloseReason, Outcome, Session, alter_partition_reassignments, api_versions,
+    delete_records, describe_cluster, describe_log_dirs, describe_producers, elect_leaders, fetch,
+    find_coordinator, init_producer_id, list_offsets, list_partition_reassignments, metadata,
+    offset_for_leader_epoch,
 };
+use crate::cluster::client::Visible;
+use crate::protocol::ApiKey;
 use crate::protocol::frame::ResponseHead;
 use crate::protocol::header::RequestHeader;
-use crate::protocol::{ApiKey, ErrorCode};
 
 /// Answers a request in a version that we do not serve.
 ///
 /// An ApiVersions is answered in version 0 with what we serve, so that the client can choose (KIP-511).
 pub(super) fn unserved(header: &RequestHeader) -> Answering {
     let outcome = if header.key == ApiKey::ApiVersions {
-        let response: ApiVersionsResponse =
-            api_versions::response(0, ErrorCode::UnsupportedVersion);
+        let response: ApiVersionsResponse = api_versions::unsupported();
         encode(ResponseHead { version: 0, ..header.response() }, &response)
     } else {
         Outcome::Close(CloseReason::UnservedVersion {
@@ -37,13 +42,11 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
     let session: &Session = session;
     let version = header.version;
     match header.key {
+        // It has begun before it could come here: the server is wrong, not the client.
+        ApiKey::Produce => {
+            Outcome::Close(CloseReason::UnservedVersion { api: header.key.name(), version })
+        }
         ApiKey::Fetch => fetch::handle(session, header, body).await,
-        ApiKey::ApiVersions => {
-            answer(&header, body, |request| api_versions::handle(version, request)).await
-        }
-        ApiKey::Metadata => {
-            answer(&header, body, |request| metadata::handle(session, version, request)).await
-        }
         ApiKey::ListOffsets => {
             answer(&header, body, |request| list_offsets::handle(session, version, request)).await
         }
@@ -59,7 +62,106 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         ApiKey::InitProducerId => {
             answer(&header, body, |request| init_producer_id::handle(session, request)).await
         }
-        _ => Outcome::Close(CloseReason::UnservedVersion { api: header.key.name(), version }),
+        ApiKey::Metadata
+        | ApiKey::CreateTopics
+        | ApiKey::DeleteTopics
+        | ApiKey::CreatePartitions
+        | ApiKey::AlterConfigs
+        | ApiKey::IncrementalAlterConfigs => change(session, &header, body).await,
+        ApiKey::FindCoordinator
+        | ApiKey::ApiVersions
+        | ApiKey::DescribeConfigs
+        | ApiKey::DescribeLogDirs
+        | ApiKey::ElectLeaders
+        | ApiKey::AlterPartitionReassignments
+        | ApiKey::ListPartitionReassignments
+        | ApiKey::DescribeCluster
+        | ApiKey::ListConfigResources
+        | ApiKey::DescribeTopicPartitions => show(session, &header, body).await,
+    }
+}
+
+/// What changes metadata: the answer waits until this broker's log has seen the change (law 5).
+async fn change(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
+    let scope = &Scope::of(session);
+    let version = header.version;
+    match header.key {
+        ApiKey::CreateTopics => {
+            let create = |request| seen(session, create::handle(scope, version, request));
+            answer(header, body, create).await
+        }
+        ApiKey::DeleteTopics => {
+            let delete = |request| seen(session, delete::handle(scope, version, request));
+            answer(header, body, delete).await
+        }
+        ApiKey::CreatePartitions => {
+            answer(header, body, |request| seen(session, create_partitions::handle(scope, request)))
+                .await
+        }
+        ApiKey::AlterConfigs => {
+            answer(header, body, |request| seen(session, alter::handle(scope, request))).await
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            answer(header, body, |request| seen(session, incremental_alter::handle(scope, request)))
+                .await
+        }
+        _ => {
+            let metadata = |request| seen(session, metadata::handle(scope, version, request));
+            answer(header, body, metadata).await
+        }
+    }
+}
+
+async fn seen<R>(session: &Session, change: impl Future<Output = Visible<R>>) -> R {
+    let Visible { value, version } = change.await;
+    session.context.log.caught_up(version).await;
+    value
+}
+
+/// What only shows metadata: a plain function of the image.
+async fn show(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
+    use std::future::ready;
+    let scope = &Scope::of(session);
+    let version = header.version;
+    match header.key {
+        ApiKey::ApiVersions => {
+            answer(header, body, |request| ready(api_versions::handle(scope, version, &request)))
+                .await
+        }
+        ApiKey::FindCoordinator => {
+            answer(header, body, |request| ready(find_coordinator::handle(version, &request))).await
+        }
+        ApiKey::DescribeConfigs => {
+            answer(header, body, |request| ready(describe::handle(scope, request))).await
+        }
+        ApiKey::DescribeLogDirs => {
+            answer(header, body, |request| ready(describe_log_dirs::handle(scope, &request))).await
+        }
+        ApiKey::ElectLeaders => {
+            answer(header, body, |request| ready(elect_leaders::handle(scope, version, &request)))
+                .await
+        }
+        ApiKey::AlterPartitionReassignments => {
+            let reassign = |request| ready(alter_partition_reassignments::handle(scope, request));
+            answer(header, body, reassign).await
+        }
+        ApiKey::ListPartitionReassignments => {
+            let list = |_: ListPartitionReassignmentsRequest| {
+                ready(list_partition_reassignments::handle())
+            };
+            answer(header, body, list).await
+        }
+        ApiKey::DescribeCluster => {
+            answer(header, body, |request| ready(describe_cluster::handle(scope, &request))).await
+        }
+        ApiKey::ListConfigResources => {
+            answer(header, body, |request| ready(list_resources::handle(scope, version, &request)))
+                .await
+        }
+        _ => {
+            answer(header, body, |request| ready(describe_partitions::handle(scope, &request)))
+                .await
+        }
     }
 }
 

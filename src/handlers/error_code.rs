@@ -1,6 +1,8 @@
 //! Errors of the domain as Kafka's codes: the only place that turns one into the other.
 
+use super::scope::Refused;
 use crate::base::offset::Offset;
+use crate::cluster::error::Refusal;
 use crate::log::{self, Rejection};
 use crate::manifest;
 use crate::protocol::ErrorCode;
@@ -89,4 +91,22 @@ pub(super) fn refused_batch(
             .collect();
     }
     response
+}
+
+/// A coordinator's refusal, with what Kafka says beside the code.
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let error = match &refusal {
+            Refusal::TopicExists { .. } => ErrorCode::TopicAlreadyExists,
+            Refusal::InvalidTopicName(_) => ErrorCode::InvalidTopicException,
+            Refusal::UnknownTopicName { .. } => ErrorCode::UnknownTopicOrPartition,
+            Refusal::UnknownTopicId { .. } => ErrorCode::UnknownTopicId,
+            Refusal::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+            Refusal::InvalidReplicationFactor => ErrorCode::InvalidReplicationFactor,
+            Refusal::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,
+            Refusal::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Refusal::InvalidConfig(_) => ErrorCode::InvalidConfig,
+        };
+        Self::new(error, refusal.to_string())
+    }
 }

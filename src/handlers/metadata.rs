@@ -2,124 +2,182 @@
 //!
 //! Source: KIP-4, KIP-204, KIP-516 (topic ids); `KafkaApis.handleTopicMetadataRequest`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
-use super::Session;
+use super::scope::{CLUSTER_OPERATIONS, NO_OPERATIONS, Scope, TOPIC_OPERATIONS, text};
+use super::topics::name_fault;
 use crate::base::ids::TopicId;
-use crate::cluster::client::{CreateTopics, NewTopic};
+use crate::cluster::client::{CreateTopics, NewTopic, Visible};
 use crate::cluster::error::Refusal;
 use crate::cluster::image::{Image, TopicImage};
 use crate::protocol::ErrorCode;
 
-/// No authorised operations were asked for.
-const NOT_ASKED: i32 = i32::MIN;
-/// Read, write, create, delete, alter, describe, describe and alter configs: what anybody may do while there are no ACLs.
-const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
-/// The same for the cluster.
-const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+/// Kafka's own topics: no client's request creates them.
+const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+/// No topic, though a name of one.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// How long a created topic may take to show in the image.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a request asks about.
+enum Asked {
+    All,
+    Names(BTreeSet<String>),
+    Ids(BTreeSet<Uuid>),
+}
 
 pub(super) async fn handle(
-    session: &Session,
+    scope: &Scope<'_>,
     version: i16,
     request: MetadataRequest,
-) -> MetadataResponse {
-    let mut image = session.context.image();
-    let asked = match (&request.topics, version) {
-        // Before version 1 no topics at all stood for all of them.
-        (None, _) => None,
-        (Some(topics), 0) if topics.is_empty() => None,
-        (Some(topics), _) => Some(topics.as_slice()),
-    };
-    let creates = request.allow_auto_topic_creation || version < 4;
-    let refusals = match asked {
-        Some(asked) if creates && session.context.config.topic.auto_create => {
-            let refusals = create_missing(session, &image, asked).await;
-            image = session.context.image();
-            refusals
+) -> Visible<MetadataResponse> {
+    let asked = match asked(version, request.topics.as_deref()) {
+        Ok(asked) => asked,
+        Err(error) => {
+            let response = refused(version, request.topics.as_deref(), error);
+            return Visible { value: response, version: scope.image.version };
         }
-        _ => BTreeMap::new(),
+    };
+    let creates = version < 4 || request.allow_auto_topic_creation;
+    let created = match &asked {
+        Asked::Names(names) if creates && scope.config.topic.auto_create => {
+            create_missing(scope, names).await
+        }
+        _ => Created::nothing(scope),
     };
     let operations =
-        if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NOT_ASKED };
-    let topics = match asked {
-        None => image
-            .names
-            .keys()
-            .filter_map(|name| image.topic(name))
-            .map(|topic| known(topic, operations))
-            .collect(),
-        Some(asked) => {
-            asked.iter().map(|topic| one(&image, topic, &refusals, operations)).collect()
-        }
+        if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NO_OPERATIONS };
+    let cluster_operations = if request.include_cluster_authorized_operations {
+        CLUSTER_OPERATIONS
+    } else {
+        NO_OPERATIONS
     };
-    let cluster_operations =
-        if request.include_cluster_authorized_operations { CLUSTER_OPERATIONS } else { NOT_ASKED };
-    MetadataResponse::default()
-        .with_brokers(brokers(session, &image))
-        .with_cluster_id(Some(StrBytes::from_string(image.cluster_id.clone())))
-        .with_controller_id(BrokerId(session.context.broker.0))
+    let response = MetadataResponse::default()
+        .with_brokers(brokers(scope))
+        .with_cluster_id(Some(text(scope.image.cluster_id.clone())))
+        .with_controller_id(BrokerId(scope.broker.0))
         .with_cluster_authorized_operations(cluster_operations)
-        .with_topics(topics)
+        .with_topics(topics(&created, &asked, operations));
+    Visible { value: response, version: created.version }
 }
 
-fn brokers(session: &Session, image: &Image) -> Vec<MetadataResponseBroker> {
-    let reached = image.brokers.values().filter_map(|broker| {
-        let endpoint = broker.listeners.get(&*session.listener)?;
-        Some(
-            MetadataResponseBroker::default()
-                .with_node_id(BrokerId(broker.id.0))
-                .with_host(StrBytes::from_string(endpoint.host.clone()))
-                .with_port(i32::from(endpoint.port))
-                .with_rack(broker.rack.clone().map(StrBytes::from_string)),
-        )
-    });
-    reached.collect()
-}
-
-/// Creates what does not exist, and gives what was refused.
-async fn create_missing(
-    session: &Session,
-    image: &Image,
-    asked: &[MetadataRequestTopic],
-) -> BTreeMap<String, ErrorCode> {
-    let names = asked.iter().filter_map(|topic| topic.name.as_ref()).map(|name| name.to_string());
-    let mut missing: Vec<String> = names.filter(|name| image.topic(name).is_none()).collect();
-    missing.sort_unstable();
-    missing.dedup();
-    if missing.is_empty() {
-        return BTreeMap::new();
+/// Sorts out what is asked. By id as soon as one topic has an id; every topic once.
+fn asked(version: i16, topics: Option<&[MetadataRequestTopic]>) -> Result<Asked, ErrorCode> {
+    let Some(topics) = topics else { return Ok(Asked::All) };
+    // Before version 1 no topics at all stood for all of them.
+    if version == 0 && topics.is_empty() {
+        return Ok(Asked::All);
     }
-    let context = &session.context;
-    let topics = missing.iter().map(|name| NewTopic {
+    let ids: BTreeSet<Uuid> =
+        topics.iter().map(|topic| topic.topic_id).filter(|id| !id.is_nil()).collect();
+    let unnamed = topics.iter().any(|topic| topic.name.is_none());
+    // Versions 10 and 11 have a place for ids that Kafka never read.
+    if version < 12 && (unnamed || !ids.is_empty()) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    if !ids.is_empty() {
+        return Ok(Asked::Ids(ids));
+    }
+    if unnamed {
+        // Neither name nor id: Kafka stumbles over it, and says only so.
+        return Err(ErrorCode::UnknownServerError);
+    }
+    let names = topics.iter().filter_map(|topic| topic.name.as_ref().map(|name| name.to_string()));
+    Ok(Asked::Names(names.collect()))
+}
+
+fn refused(
+    version: i16,
+    topics: Option<&[MetadataRequestTopic]>,
+    error: ErrorCode,
+) -> MetadataResponse {
+    let topics = topics.into_iter().flatten().map(|topic| {
+        MetadataResponseTopic::default()
+            .with_error_code(error.code())
+            .with_name(Some(topic.name.clone().unwrap_or_default()))
+            .with_topic_id(topic.topic_id)
+    });
+    let response = MetadataResponse::default().with_topics(topics.collect());
+    if version >= 13 { response.with_error_code(error.code()) } else { response }
+}
+
+fn brokers(scope: &Scope<'_>) -> Vec<MetadataResponseBroker> {
+    let brokers = scope.brokers().map(|(broker, endpoint)| {
+        MetadataResponseBroker::default()
+            .with_node_id(BrokerId(broker.id.0))
+            .with_host(text(endpoint.host.clone()))
+            .with_port(i32::from(endpoint.port))
+            .with_rack(broker.rack.clone().map(text))
+    });
+    brokers.collect()
+}
+
+/// The image after what was missing has been created, and what was not.
+struct Created {
+    image: Arc<Image>,
+    version: u64,
+    refusals: BTreeMap<String, ErrorCode>,
+}
+
+impl Created {
+    fn nothing(scope: &Scope<'_>) -> Self {
+        let (image, version) = (Arc::clone(&scope.image), scope.image.version);
+        Self { image, version, refusals: BTreeMap::new() }
+    }
+}
+
+async fn create_missing(scope: &Scope<'_>, names: &BTreeSet<String>) -> Created {
+    let reserved = |name: &str| INTERNAL.contains(&name) || name == METADATA_TOPIC;
+    let missing = |name: &&String| {
+        scope.image.topic(name).is_none() && !reserved(name) && name_fault(name).is_none()
+    };
+    let missing: Vec<String> = names.iter().filter(missing).cloned().collect();
+    let mut created = Created::nothing(scope);
+    if missing.is_empty() {
+        return created;
+    }
+    let topic = |name: &String| NewTopic {
         name: name.clone(),
         internal: false,
         partitions: None,
         replication_factor: None,
         assignments: BTreeMap::new(),
         configs: BTreeMap::new(),
-    });
-    let request = CreateTopics {
-        topics: topics.collect(),
-        validate_only: false,
-        default_partitions: context.config.topic.num_partitions,
-        default_replication_factor: context.config.topic.default_replication_factor,
     };
-    match context.cluster.create_topics(request).await {
-        Ok(created) => {
-            context.log.caught_up(created.version).await;
-            let outcomes = missing.into_iter().zip(created.value);
-            outcomes.filter_map(|(name, outcome)| Some((name, code(&outcome.err()?)))).collect()
+    let request = CreateTopics {
+        topics: missing.iter().map(topic).collect(),
+        validate_only: false,
+        default_partitions: scope.config.topic.num_partitions,
+        default_replication_factor: scope.config.topic.default_replication_factor,
+    };
+    match scope.cluster.create_topics(request).await {
+        Ok(done) => {
+            created.version = done.version;
+            let outcomes = missing.into_iter().zip(done.value);
+            created.refusals = outcomes
+                .filter_map(|(name, outcome)| Some((name, code(&outcome.err()?))))
+                .collect();
+            let mut images = scope.cluster.image();
+            let visible = images.wait_for(|image| image.version >= done.version);
+            if let Ok(Ok(image)) = tokio::time::timeout(VISIBLE_WITHIN, visible).await {
+                created.image = Arc::clone(&image);
+            }
         }
-        Err(_) => missing.into_iter().map(|name| (name, ErrorCode::LeaderNotAvailable)).collect(),
+        Err(_) => {
+            let later = missing.into_iter().map(|name| (name, ErrorCode::LeaderNotAvailable));
+            created.refusals = later.collect();
+        }
     }
+    created
 }
 
 fn code(refusal: &Refusal) -> ErrorCode {
@@ -130,56 +188,65 @@ fn code(refusal: &Refusal) -> ErrorCode {
     }
 }
 
-fn one(
-    image: &Image,
-    asked: &MetadataRequestTopic,
-    refusals: &BTreeMap<String, ErrorCode>,
-    operations: i32,
-) -> MetadataResponseTopic {
-    if let Some(name) = &asked.name {
-        let name: &str = name;
-        return match image.topic(name) {
-            Some(topic) => known(topic, operations),
-            None => {
-                let error =
-                    refusals.get(name).copied().unwrap_or(ErrorCode::UnknownTopicOrPartition);
-                unknown(error).with_name(Some(TopicName(StrBytes::from_string(name.to_owned()))))
-            }
-        };
-    }
-    match image.topic_by_id(TopicId(asked.topic_id)) {
-        Some(topic) => known(topic, operations),
-        None => unknown(ErrorCode::UnknownTopicId).with_topic_id(asked.topic_id),
+fn topics(created: &Created, asked: &Asked, operations: i32) -> Vec<MetadataResponseTopic> {
+    let image = &created.image;
+    match asked {
+        Asked::All => {
+            let all = image.names.keys().filter_map(|name| image.topic(name));
+            all.map(|topic| known(topic, operations)).collect()
+        }
+        Asked::Ids(ids) => {
+            let one = |id: &Uuid| match image.topic_by_id(TopicId(*id)) {
+                Some(topic) => known(topic, operations),
+                None => MetadataResponseTopic::default()
+                    .with_error_code(ErrorCode::UnknownTopicId.code())
+                    .with_name(None)
+                    .with_topic_id(*id),
+            };
+            ids.iter().map(one).collect()
+        }
+        Asked::Names(names) => {
+            let one = |name: &String| match image.topic(name) {
+                Some(topic) => known(topic, operations),
+                None => unknown(name, created.refusals.get(name).copied()),
+            };
+            names.iter().map(one).collect()
+        }
     }
 }
 
-fn unknown(error: ErrorCode) -> MetadataResponseTopic {
+fn unknown(name: &str, refusal: Option<ErrorCode>) -> MetadataResponseTopic {
+    let error = match (refusal, name_fault(name)) {
+        (Some(error), _) => error,
+        (None, Some(_)) => ErrorCode::InvalidTopicException,
+        (None, None) => ErrorCode::UnknownTopicOrPartition,
+    };
     MetadataResponseTopic::default()
         .with_error_code(error.code())
-        .with_name(None)
-        .with_topic_authorized_operations(NOT_ASKED)
+        .with_name(Some(TopicName(text(name))))
+        .with_is_internal(INTERNAL.contains(&name))
 }
 
-fn known(topic: &Arc<TopicImage>, operations: i32) -> MetadataResponseTopic {
+fn known(topic: &TopicImage, operations: i32) -> MetadataResponseTopic {
     let partitions = (0_i32..).zip(&topic.partitions).map(|(index, partition)| {
         let replicas: Vec<BrokerId> = partition.replicas.iter().map(|id| BrokerId(id.0)).collect();
-        let error = if partition.leader.is_some() && !partition.offline {
-            ErrorCode::None
-        } else {
-            ErrorCode::LeaderNotAvailable
-        };
+        let leader = partition.leader.filter(|_| !partition.offline);
+        let error = if leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
         MetadataResponsePartition::default()
             .with_error_code(error.code())
             .with_partition_index(index)
-            .with_leader_id(BrokerId(partition.leader.map_or(-1, |leader| leader.0)))
+            .with_leader_id(BrokerId(leader.map_or(-1, |leader| leader.0)))
             .with_leader_epoch(partition.leader_epoch.0)
             .with_replica_nodes(replicas.clone())
             .with_isr_nodes(replicas)
     });
     MetadataResponseTopic::default()
-        .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
+        .with_name(Some(TopicName(text(topic.name.clone()))))
         .with_topic_id(topic.id.0)
         .with_is_internal(topic.internal)
         .with_partitions(partitions.collect())
         .with_topic_authorized_operations(operations)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use crate::cluster::client::ClusterClient;
 use crate::config::Config;
 use crate::console::Readiness;
 use crate::coordinator::{Coordinator, Options};
-use crate::handlers::{Context, FetchSessions, ProducerIds};
+use crate::handlers::{Context, FetchSessions, ProducerIds, Rules};
 use crate::log::{Registry, RegistryParts, Remote};
 use crate::manifest::client::{Endpoint, ManifestClient};
 use crate::object::Store;
@@ -142,7 +142,7 @@ impl Materials {
             if_match: abilities.if_match,
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
-            rules: Arc::new(crate::cluster::config::AcceptAll),
+            rules: Arc::new(Rules::new(Arc::clone(&self.config))),
             queue_max: settings::COORDINATOR_QUEUE_MAX,
         };
         Ok(Coordinator::open(options).await?)

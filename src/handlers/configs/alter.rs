@@ -1,0 +1,152 @@
+//! AlterConfigs: a resource's overrides become the ones given, and no others. And what it shares with the incremental API.
+//!
+//! Source: KIP-133; `ConfigAdminManager.preprocess`, `ConfigurationControlManager.legacyAlterConfigs` in Apache Kafka.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
+use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+
+use super::resource;
+use super::rules;
+use crate::cluster::client::{ConfigChange, ConfigEdit, Visible};
+use crate::cluster::config::{ConfigResource, ResourceKind};
+use crate::cluster::error::Refusal;
+use crate::handlers::scope::{Refused, Scope, within};
+use crate::protocol::ErrorCode;
+
+/// No time comes with these requests: as long as Kafka's default for requests between brokers.
+const TIMEOUT_MS: i32 = 30_000;
+
+pub(in crate::handlers) async fn handle(
+    scope: &Scope<'_>,
+    request: AlterConfigsRequest,
+) -> Visible<AlterConfigsResponse> {
+    let names = request.resources.iter().map(|one| (one.resource_type, &*one.resource_name));
+    let twice = twice(names);
+    let parts = request.resources.iter().map(|one| {
+        check_once(&twice, one.resource_type, &one.resource_name)?;
+        part(scope, one)
+    });
+    let parts = parts.collect();
+    let done = change(scope, parts, request.validate_only).await;
+    let responses = request.resources.iter().zip(done.value).map(|(asked, done)| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(asked.resource_type)
+            .with_resource_name(asked.resource_name.clone());
+        match done {
+            Ok(()) => response.with_error_message(None),
+            Err(refused) => {
+                response.with_error_code(refused.error.code()).with_error_message(refused.message())
+            }
+        }
+    });
+    let response = AlterConfigsResponse::default().with_responses(responses.collect());
+    Visible { value: response, version: done.version }
+}
+
+fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange, Refused> {
+    check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
+    let resource = resource::altered(scope, asked.resource_type, &asked.resource_name)?;
+    let value = |config: &kafka_protocol::messages::alter_configs_request::AlterableConfig| {
+        let value = config.value.as_ref().expect("null was refused above");
+        (config.name.to_string(), value.to_string())
+    };
+    let wanted: BTreeMap<String, String> = asked.configs.iter().map(value).collect();
+    check(scope, &resource, wanted.keys().map(String::as_str), &wanted)?;
+    Ok(ConfigChange { resource, change: ConfigEdit::Replace(wanted) })
+}
+
+/// The resources that are named more than once.
+pub(super) fn twice<'a>(names: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
+    let mut seen = BTreeSet::new();
+    let again = names.filter(|name| !seen.insert(*name));
+    again.map(|(kind, name)| (kind, name.to_owned())).collect()
+}
+
+pub(super) fn check_once(
+    twice: &BTreeSet<(i8, String)>,
+    kind: i8,
+    name: &str,
+) -> Result<(), Refused> {
+    if !twice.contains(&(kind, name.to_owned())) {
+        return Ok(());
+    }
+    Err(Refused::new(ErrorCode::InvalidRequest, "Each resource must appear at most once."))
+}
+
+/// Each key once, and with a value: `keys` says of each whether it lacks one.
+pub(super) fn check_keys<'a>(
+    keys: impl Iterator<Item = (&'a str, bool)> + Clone,
+) -> Result<(), Refused> {
+    let invalid = |message: &str| Err(Refused::new(ErrorCode::InvalidRequest, message));
+    let mut seen = BTreeSet::new();
+    if !keys.clone().all(|(key, _)| seen.insert(key)) {
+        return invalid("Error due to duplicate config keys");
+    }
+    let null: Vec<&str> = keys.filter(|(_, null)| *null).map(|(key, _)| key).collect();
+    if null.is_empty() {
+        return Ok(());
+    }
+    invalid(&format!("Null value not supported for : {}", null.join(", ")))
+}
+
+/// Checks the overrides that a resource is to have, before it is looked for: `keys` are those that the request names.
+pub(super) fn check<'a>(
+    scope: &Scope<'_>,
+    resource: &ConfigResource,
+    keys: impl Iterator<Item = &'a str>,
+    wanted: &BTreeMap<String, String>,
+) -> Result<(), Refused> {
+    let kind = resource.kind();
+    if kind == ResourceKind::Broker {
+        resource::check_dynamic(scope, keys)?;
+    }
+    let wanted = wanted.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    rules::check_all(kind, wanted).map_err(|fault| {
+        let error = match kind {
+            ResourceKind::Topic | ResourceKind::Group => ErrorCode::InvalidConfig,
+            // Kafka's own choice for these two.
+            ResourceKind::Broker | ResourceKind::ClientMetrics => ErrorCode::InvalidRequest,
+        };
+        Refused::new(error, fault.reason)
+    })
+}
+
+/// Has those parts done that were not refused yet.
+pub(super) async fn change(
+    scope: &Scope<'_>,
+    parts: Vec<Result<ConfigChange, Refused>>,
+    validate_only: bool,
+) -> Visible<Vec<Result<(), Refused>>> {
+    let fine: Vec<ConfigChange> =
+        parts.iter().filter_map(|part| part.as_ref().ok()).cloned().collect();
+    if fine.is_empty() {
+        let value = parts.into_iter().map(|part| part.map(|_| ())).collect();
+        return Visible { value, version: scope.image.version };
+    }
+    let call = scope.cluster.alter_configs(fine, validate_only);
+    let (mut done, version) = match within(TIMEOUT_MS, call).await {
+        Ok(done) => (Ok(done.value.into_iter()), done.version),
+        Err(error) => (Err(error), scope.image.version),
+    };
+    let value = parts.into_iter().map(|part| {
+        part?;
+        match &mut done {
+            Ok(done) => done.next().expect("one answer for each part").map_err(refused),
+            Err(error) => Err(Refused::standard(*error)),
+        }
+    });
+    Visible { value: value.collect(), version }
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::UnknownTopicName { name } => Refused::new(
+            ErrorCode::UnknownTopicOrPartition,
+            format!("The topic '{name}' does not exist."),
+        ),
+        other => other.into(),
+    }
+}
