@@ -91,6 +91,8 @@ struct Admitter<'a> {
     image: Arc<Image>,
     now: Timestamp,
     produce_version: i16,
+    /// Whether the request names a transactional id.
+    transactional: bool,
     /// The request as a whole cannot be served.
     refusal: Option<ErrorCode>,
 }
@@ -103,6 +105,7 @@ impl<'a> Admitter<'a> {
             image: session.context.image(),
             now: session.context.now(),
             produce_version: header.version,
+            transactional: request.transactional_id.is_some(),
             refusal: (!acks_known).then_some(ErrorCode::InvalidRequiredAcks),
         }
     }
@@ -159,6 +162,10 @@ impl<'a> Admitter<'a> {
                 return Part::Done(error_code::refused_batch(topic, index, &error, log_start));
             }
         };
+        if batch.header.attributes.is_transactional() && !self.transactional {
+            let error = ErrorCode::TransactionalIdAuthorizationFailed;
+            return Part::Done(PartitionProduceResponse::refused(index, error));
+        }
         match partition.append(&batch, self.now) {
             Ok(appended) => Part::Appended { index, appended },
             Err(error @ log::Error::Rejected { .. }) => {
@@ -220,7 +227,12 @@ impl Part {
             }
             Self::Rejected { index, partition, error } => {
                 let sure = partition.confirm(&error, PROOF_WITHIN).await;
-                failed(index, sure.as_ref().err().unwrap_or(&error))
+                let log_start_offset =
+                    partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
+                PartitionProduceResponse {
+                    log_start_offset,
+                    ..failed(index, sure.as_ref().err().unwrap_or(&error))
+                }
             }
         }
     }
