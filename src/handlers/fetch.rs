@@ -155,7 +155,7 @@ async fn read_all(
     let mut at_least_one = true;
     for Wanted { topic, request, found } in wanted {
         let response = match found {
-            Err(error) => refused(session, request.index, *error, None),
+            Err(error) => unknown(session, request.index, *error),
             Ok(partition) => {
                 let asked = usize::try_from(request.max_bytes).unwrap_or(0);
                 let bounds = ReadBounds {
@@ -182,6 +182,12 @@ async fn read_one(
     bounds: ReadBounds,
 ) -> FetchPartitionResponse {
     if let Some(end) = diverging(partition, request) {
+        if end.epoch < LeaderEpoch(0) {
+            // The client's last epoch is none of ours: there is no offset to go back to.
+            let proven = partition.prove(PROOF_WITHIN).await.err();
+            let error = proven.map_or(ErrorCode::OffsetOutOfRange, |e| error_code::of_log(&e));
+            return refused(session, request.index, error, Some(partition));
+        }
         let mut response = refused(session, request.index, ErrorCode::None, Some(partition));
         response.diverging_epoch = Some(end);
         return response;
@@ -216,6 +222,16 @@ fn found(index: i32, read: Read) -> FetchPartitionResponse {
         records: slices,
         ..FetchPartitionResponse::refused(index, ErrorCode::None)
     }
+}
+
+/// A response for a partition that was not found, or not at the client's epoch.
+fn unknown(session: &Session, index: i32, error: ErrorCode) -> FetchPartitionResponse {
+    let mut response = refused(session, index, error, None);
+    if matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) {
+        // An empty list here, and none beside other errors, as Kafka has it.
+        response.aborted_transactions = Some(Vec::new());
+    }
+    response
 }
 
 /// A response without records: marks are told wherever they are known.
