@@ -102,13 +102,19 @@ impl FetchSessions {
             slot.used = Instant::now();
             Arc::clone(&slot.session)
         };
+        let id = request.session_id;
         let partitions = lock(&session).update(request)?;
+        if partitions.is_empty() {
+            // Everything is forgotten: there is nothing to go on with.
+            self.slots().remove(&id);
+            return Ok(FetchContext::Full { partitions, opened: None });
+        }
         Ok(FetchContext::Incremental { partitions, session })
     }
 
     fn open(&self, partitions: &[(TopicRef, FetchPartition)]) -> Option<Arc<Mutex<FetchSession>>> {
         let mut slots = self.slots();
-        if partitions.is_empty() || self.slots_max == 0 {
+        if self.slots_max == 0 {
             return None;
         }
         if slots.len() >= self.slots_max {
@@ -182,13 +188,14 @@ impl FetchSession {
         }
         // The epoch after the largest is 1: 0 and -1 have meanings of their own.
         self.epoch = if self.epoch == i32::MAX { 1 } else { self.epoch + 1 };
-        for topic in &request.forgotten_topics {
-            for partition in &topic.partitions {
-                self.partitions.remove(&(topic.topic.clone(), *partition));
-            }
-        }
+        let forgotten = request.forgotten_topics.clone();
         for (topic, partition) in flat(request) {
             self.put(topic, partition);
+        }
+        for topic in forgotten {
+            for partition in topic.partitions {
+                self.partitions.remove(&(topic.topic.clone(), partition));
+            }
         }
         let mut all: Vec<_> = self.partitions.iter().collect();
         all.sort_unstable_by_key(|(_, cached)| cached.turn);
