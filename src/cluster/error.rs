@@ -102,7 +102,7 @@ pub enum TopicNameFault {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartitionsFault {
     /// Zero or negative at creation.
-    #[error("Number of partitions must be larger than 0, or -1 to use the default value.")]
+    #[error("Number of partitions was set to an invalid non-positive value.")]
     NotPositive,
     /// Above the bound of one topic.
     #[error("Number of partitions {given} is above the limit of {limit}.")]

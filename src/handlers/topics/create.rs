@@ -68,6 +68,10 @@ fn part(scope: &Scope<'_>, topic: &CreatableTopic) -> Result<NewTopic, Refused> 
     // The coordinator says what is wrong with a name, before anything is said about the rest.
     let named = name_fault(name).is_none() && scope.image.topic(name).is_none();
     let configs = if named { configs_of(topic)? } else { BTreeMap::new() };
+    if let (true, Some(index)) = (named, assigned_twice(topic)) {
+        let message = format!("Found multiple manual partition assignments for partition {index}");
+        return Err(Refused::new(ErrorCode::InvalidReplicaAssignment, message));
+    }
     let assignment = |assignment: &kafka_protocol::messages::create_topics_request::CreatableReplicaAssignment| {
         let brokers = assignment.broker_ids.iter().map(|broker| BrokerId(broker.0));
         (assignment.partition_index, brokers.collect())
@@ -80,6 +84,12 @@ fn part(scope: &Scope<'_>, topic: &CreatableTopic) -> Result<NewTopic, Refused> 
         assignments: topic.assignments.iter().map(assignment).collect(),
         configs,
     })
+}
+
+fn assigned_twice(topic: &CreatableTopic) -> Option<i32> {
+    let mut seen = BTreeSet::new();
+    let indexes = topic.assignments.iter().map(|assignment| assignment.partition_index);
+    indexes.into_iter().find(|index| !seen.insert(*index))
 }
 
 fn configs_of(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refused> {

@@ -48,7 +48,19 @@ async fn delete(
         return Visible { value, version: unchanged };
     }
     let (mut fine, mut results) = (Vec::new(), Vec::new());
+    let doubled = named_both_ways(scope, asked);
     for (asked, times) in counted(asked) {
+        let id = asked.name.as_ref().and_then(|name| Some(scope.image.topic(name)?.id.0));
+        match (id, asked.name.is_none() && doubled.contains(&asked.id)) {
+            (_, true) => continue,
+            (Some(id), false) if asked.id.is_nil() && doubled.contains(&id) => {
+                let message = "The provided topic name maps to an ID that was already supplied.";
+                let refused = Refused::new(ErrorCode::InvalidRequest, message);
+                results.push(answer(&Asked { id, ..asked }, Err(refused)));
+                continue;
+            }
+            _ => {}
+        }
         match check(scope, &asked, times) {
             Ok(topic) => fine.push((asked, topic)),
             Err(refused) => results.push(answer(&asked, Err(refused))),
@@ -73,6 +85,14 @@ async fn delete(
         }
     };
     Visible { value: results, version }
+}
+
+/// The ids of topics that are asked for by name and by id in one request.
+fn named_both_ways(scope: &Scope<'_>, asked: &[Asked]) -> BTreeSet<Uuid> {
+    let ids: BTreeSet<Uuid> = asked.iter().map(|asked| asked.id).collect();
+    let by_name = asked.iter().filter(|asked| asked.id.is_nil());
+    let named = by_name.filter_map(|asked| Some(scope.image.topic(asked.name.as_ref()?)?.id.0));
+    named.filter(|id| ids.contains(id)).collect()
 }
 
 fn disabled(version: i16) -> Refused {
