@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_producers_response::{
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::topics::name_fault;
 use super::{Session, error_code};
 use crate::base::ids::TopicPartition;
 use crate::protocol::ErrorCode;
@@ -20,20 +21,36 @@ pub(super) async fn handle(
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partition_indexes.len());
+        let fault = name_fault(topic.name.as_str());
+        let known = session.context.image().topic(topic.name.as_str()).is_some();
         for index in &topic.partition_indexes {
             let response = PartitionResponse::default().with_partition_index(*index);
             partitions.push(match producers(session, topic.name.as_str(), *index).await {
                 Ok(producers) => {
                     response.with_active_producers(producers.iter().map(state).collect())
                 }
-                Err(error) => response
-                    .with_error_code(error.code())
-                    .with_error_message(Some(StrBytes::from_static_str(error.message()))),
+                Err(error) => refused(response, error, known, fault.as_deref()),
             });
         }
         topics.push(TopicResponse::default().with_name(topic.name).with_partitions(partitions));
     }
     DescribeProducersResponse::default().with_topics(topics)
+}
+
+/// A partition that a known topic lacks needs no words.
+fn refused(
+    response: PartitionResponse,
+    error: ErrorCode,
+    known: bool,
+    name_fault: Option<&str>,
+) -> PartitionResponse {
+    let (error, message) = match name_fault {
+        Some(fault) => (ErrorCode::InvalidTopicException, Some(fault)),
+        None if known && error == ErrorCode::UnknownTopicOrPartition => (error, None),
+        None => (error, Some(error.message())),
+    };
+    let message = message.map(|message| StrBytes::from_string(message.to_owned()));
+    response.with_error_code(error.code()).with_error_message(message)
 }
 
 async fn producers(

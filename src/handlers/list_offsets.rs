@@ -65,13 +65,13 @@ impl Terms<'_> {
             .collect();
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for part in &topic.partitions {
-            let found = if doubled.contains(&part.partition_index) {
-                Err(ErrorCode::InvalidRequest)
-            } else {
-                self.partition(topic.name.as_str(), part).await
-            };
-            partitions.push(response(self.version, part.partition_index, found));
+            if !doubled.contains(&part.partition_index) {
+                let found = self.partition(topic.name.as_str(), part).await;
+                partitions.push(response(self.version, part.partition_index, found));
+            }
         }
+        let refused = |index| response(self.version, index, Err(ErrorCode::InvalidRequest));
+        partitions.extend(doubled.into_iter().map(refused));
         ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
     }
 
