@@ -1,0 +1,310 @@
+//! Clients that mean harm, or behave as if they did: the broker stays within its memory and serves the others.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpStream},
+    time::{Duration, Instant},
+};
+
+use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataRequest, ProduceRequest};
+use uuid::Uuid;
+
+use crate::{
+    batch::{batch, numbered, value},
+    broker::Broker,
+    cases::{append, create_topic, fetch, from, produce, produce_raw},
+    talk::{Talk, connect},
+};
+
+const MIB: u64 = 1 << 20;
+/// How long a well-behaved request may take while others misbehave, on a busy machine.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The resident memory of the broker.
+fn resident(broker: &Broker) -> u64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", broker.pid())).expect("the broker runs");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("Linux reports resident memory");
+    let kib: u64 =
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number of KiB");
+    kib * 1024
+}
+
+fn assert_resident_below(broker: &Broker, bound: u64) {
+    let now = resident(broker);
+    assert!(now < bound, "{} MiB are resident, the bound is {} MiB", now / MIB, bound / MIB);
+}
+
+/// Appends and reads back as an ordinary client, in ordinary time.
+fn assert_serves(talk: &mut Talk, topic: &str) {
+    let start = Instant::now();
+    let offset = append(talk, topic, 0, &numbered(talk.base_ms(), 0, 10));
+    let answer = talk
+        .quiet(12, &fetch(12, topic, Uuid::nil(), vec![from(0, offset)]))
+        .expect("Fetch is answered");
+    let records = answer.responses[0].partitions[0].records.as_ref().expect("records");
+    assert!(!records.is_empty(), "what was just appended is there");
+    assert!(start.elapsed() < SERVED_WITHIN, "an ordinary client waited {:?}", start.elapsed());
+}
+
+/// Appends `count` batches of a megabyte each.
+fn fill(talk: &mut Talk, topic: &str, count: usize) {
+    let large = batch(talk.base_ms(), vec![value(&"x".repeat(1_000_000))]);
+    let request = produce(topic, 0, &large);
+    for _ in 0..count {
+        let answer = talk.quiet(9, &request).expect("Produce is answered");
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+}
+
+/// A frame's length and the first bytes of its header.
+fn claim(length: i32, api: i16, version: i16) -> Vec<u8> {
+    [
+        &length.to_be_bytes()[..],
+        &api.to_be_bytes(),
+        &version.to_be_bytes(),
+        &1i32.to_be_bytes(),
+        &0i16.to_be_bytes(),
+    ]
+    .concat()
+}
+
+#[test]
+fn counts_of_500_million_cost_no_memory() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    let before = resident(&broker);
+    for (api, version, ahead) in [
+        (3i16, 1i16, 0usize),
+        (3, 4, 0),
+        (2, 1, 4),
+        (19, 2, 0),
+        (20, 1, 0),
+        (32, 1, 0),
+        (37, 0, 0),
+        (0, 3, 8),
+        (1, 4, 17),
+    ] {
+        for count in [500_000_000i32, i32::MAX, 100_000] {
+            let body = [&vec![0xffu8; ahead][..], &count.to_be_bytes()].concat();
+            let frame = talk.frame_of(api, version, 1, &body);
+            talk.begin("counts");
+            talk.exchange(&frame);
+        }
+    }
+    talk.begin("ordinary");
+    assert_serves(&mut talk, "served");
+    assert_resident_below(&broker, before + 64 * MIB);
+}
+
+#[test]
+fn flipped_bits_harm_nobody_else() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    let base = talk.base_ms();
+    let mut frames = [
+        talk.frame::<ProduceRequest>(3, &produce("served", 0, &numbered(base, 0, 5))),
+        talk.frame::<ProduceRequest>(9, &produce("served", 0, &numbered(base, 0, 5))),
+        talk.frame::<FetchRequest>(11, &fetch(11, "served", Uuid::nil(), vec![from(0, 0)])),
+        talk.frame::<FetchRequest>(12, &fetch(12, "served", Uuid::nil(), vec![from(0, 0)])),
+        talk.frame(4, &MetadataRequest::default().with_topics(Some(vec![]))),
+        talk.frame(12, &MetadataRequest::default().with_topics(None)),
+        talk.frame(
+            3,
+            &ApiVersionsRequest::default().with_client_software_name(crate::cases::text("x")),
+        ),
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).expect("below a length")
+    };
+    for _ in 0..2_000 {
+        let which = next(frames.len());
+        let frame = &mut frames[which];
+        // The length stays right: what is behind it must not.
+        let bit = 32 + next((frame.len() - 4) * 8);
+        frame[bit / 8] ^= 1 << (bit % 8);
+        let mut stream = connect(broker.address);
+        stream.write_all(frame).expect("the broker accepts bytes");
+        let _ = stream.shutdown(Shutdown::Write);
+        stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out above zero");
+        let mut answer = [0u8; 64];
+        let _ = stream.read(&mut answer);
+        frames[which][bit / 8] ^= 1 << (bit % 8);
+    }
+    assert_serves(&mut talk, "served");
+    assert_resident_below(&broker, 256 * MIB);
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_little() {
+    let pid = std::process::id().to_string();
+    let raised = std::process::Command::new("prlimit")
+        .args(["--pid", &pid, "--nofile=20000:20000"])
+        .status()
+        .is_ok_and(|status| status.success());
+    if !raised {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI skips nothing: no rights to 20,000 open files"
+        );
+        println!("skipped: 10,000 idle connections: no rights to as many open files");
+        return;
+    }
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    let before = resident(&broker);
+    let idle: Vec<TcpStream> = (0..10_000).map(|_| connect(broker.address)).collect();
+    assert_serves(&mut talk, "served");
+    assert_resident_below(&broker, before + 320 * MIB);
+    drop(idle);
+    assert_serves(&mut talk, "served");
+}
+
+#[test]
+fn clients_that_never_read_are_not_buffered_for() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "large", 1, &[]);
+    create_topic(&mut talk, "served", 1, &[]);
+    fill(&mut talk, "large", 20);
+    let before = resident(&broker);
+    let wants =
+        fetch(12, "large", Uuid::nil(), vec![from(0, 0).with_partition_max_bytes(50_000_000)])
+            .with_max_bytes(50_000_000);
+    let frame = talk.frame(12, &wants);
+    let mut deaf = Vec::new();
+    for _ in 0..40 {
+        let mut stream = connect(broker.address);
+        stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a time-out above zero");
+        // As many requests as the socket takes: the broker must stop reading, not collect answers.
+        for _ in 0..200 {
+            if stream.write_all(&frame).is_err() {
+                break;
+            }
+        }
+        deaf.push(stream);
+    }
+    assert_serves(&mut talk, "served");
+    assert_resident_below(&broker, before + 200 * MIB);
+    drop(deaf);
+    assert_serves(&mut talk, "served");
+}
+
+#[test]
+fn slow_readers_get_their_answer_and_delay_nobody() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "large", 1, &[]);
+    create_topic(&mut talk, "served", 1, &[]);
+    fill(&mut talk, "large", 10);
+    let wants =
+        fetch(12, "large", Uuid::nil(), vec![from(0, 0).with_partition_max_bytes(50_000_000)])
+            .with_max_bytes(50_000_000);
+    let frame = talk.frame(12, &wants);
+    let address = broker.address;
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let frame = frame.clone();
+            std::thread::spawn(move || read_slowly(&mut connect(address), &frame))
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_serves(&mut talk, "served");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for reader in readers {
+        let bytes = reader.join().expect("a slow reader gets its answer");
+        assert!(bytes > 10_000_000, "a slow reader got {bytes} bytes");
+    }
+}
+
+fn read_slowly(stream: &mut TcpStream, frame: &[u8]) -> usize {
+    stream.write_all(frame).expect("the broker reads requests");
+    let mut length = [0u8; 4];
+    stream.read_exact(&mut length).expect("an answer begins");
+    let length = usize::try_from(i32::from_be_bytes(length)).expect("a length");
+    let mut piece = vec![0u8; length / 40 + 1];
+    let mut got = 0;
+    while got < length {
+        let part = piece.len().min(length - got);
+        stream.read_exact(&mut piece[..part]).expect("the answer goes on");
+        got += part;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    got
+}
+
+/// Apache Kafka with a heap of 1 GB stops answering for good after this.
+#[test]
+fn three_hundred_hostile_connections_stop_nothing() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "large", 1, &[]);
+    create_topic(&mut talk, "served", 1, &[]);
+    fill(&mut talk, "large", 10);
+    let mut held = Vec::new();
+    for index in 0..300usize {
+        held.push(hostile(&mut talk, &broker, index));
+    }
+    for _ in 0..10 {
+        assert_serves(&mut talk, "served");
+        fill(&mut talk, "large", 2);
+    }
+    assert_resident_below(&broker, 900 * MIB);
+    drop(held);
+    assert_serves(&mut talk, "served");
+}
+
+/// One connection of six kinds: every sixth claims a frame of 90 MiB.
+fn hostile(talk: &mut Talk, broker: &Broker, index: usize) -> TcpStream {
+    let mut stream = connect(broker.address);
+    stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a time-out above zero");
+    let wants =
+        fetch(12, "large", Uuid::nil(), vec![from(0, 0).with_partition_max_bytes(50_000_000)])
+            .with_max_bytes(50_000_000);
+    let bytes = match index % 6 {
+        // The claim, a header that looks like Produce, and six megabytes of what was promised: together more than the budget.
+        0 => [claim(90 << 20, 0, 9), vec![1u8; 6 << 20]].concat(),
+        1 => claim(2_000_000, 1, 12),
+        2 => vec![0xff; 64],
+        3 => talk.frame(12, &wants).repeat(50),
+        4 => talk.frame_of(3, 1, 1, &500_000_000i32.to_be_bytes()),
+        _ => talk.frame(9, &produce_raw("served", 0, -1, Some(vec![0; 200_000]))).repeat(20),
+    };
+    let _ = stream.write_all(&bytes);
+    stream
+}
+
+#[test]
+fn frames_cut_off_at_every_length_leave_nothing_behind() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    let frame =
+        talk.frame::<ProduceRequest>(9, &produce("served", 0, &numbered(talk.base_ms(), 0, 5)));
+    let before = resident(&broker);
+    for _ in 0..10 {
+        for end in 0..frame.len() {
+            let mut stream = connect(broker.address);
+            stream.write_all(&frame[..end]).expect("the broker accepts bytes");
+        }
+    }
+    let answer = talk
+        .quiet(9, &produce("served", 0, &numbered(talk.base_ms(), 0, 1)))
+        .expect("Produce is answered");
+    assert_eq!(
+        answer.responses[0].partition_responses[0].base_offset, 0,
+        "no half request was appended"
+    );
+    assert_resident_below(&broker, before + 64 * MIB);
+}

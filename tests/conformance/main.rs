@@ -1,0 +1,52 @@
+//! Answers held against Apache Kafka's.
+//!
+//! One script of raw requests ([`cases`]) is sent to a broker; what comes back is decoded, made comparable
+//! ([`normal`]) and held field by field against `fixtures/`, the answers of Apache Kafka 4.3.1. [`allowed`] lists
+//! every difference that is meant. `tests/conformance/refresh` asks Kafka anew.
+
+#![allow(clippy::disallowed_methods, reason = "real processes and sockets live in real time")]
+#![allow(unreachable_pub, missing_docs, reason = "nothing outside this binary sees it")]
+
+mod allowed;
+mod batch;
+mod broker;
+mod cases;
+mod fixture;
+#[cfg(target_os = "linux")]
+mod hostile;
+mod normal;
+mod talk;
+mod tree;
+
+use broker::Broker;
+use talk::Talk;
+
+/// Sends a group's script to our broker and compares, or to Kafka and keeps its answers.
+fn hold(group: &str, script: fn(&mut Talk)) {
+    if let Some(jars) = std::env::var_os("THALWEG_REFRESH_FROM") {
+        let broker = Broker::kafka(std::path::Path::new(&jars));
+        let mut talk = Talk::new(&broker);
+        script(&mut talk);
+        return fixture::write(group, &talk.answers);
+    }
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    script(&mut talk);
+    fixture::hold_against_kafka(group, &talk.answers);
+}
+
+macro_rules! groups {
+    ($($group:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $group() {
+                hold(stringify!($group), cases::$group::script);
+            }
+        )*
+    };
+}
+
+groups! {
+    api_versions, configs, coordinators, create_topics, fetch, fetch_sessions, frames, list_offsets, log_dirs, metadata, offsets,
+    produce, produce_errors, producers, reassignments, topic_partitions,
+}

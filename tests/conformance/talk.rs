@@ -1,0 +1,263 @@
+//! One scripted conversation with a broker: raw frames out, comparable answers in.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::{
+    messages::{RequestHeader, ResponseHeader},
+    protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes},
+};
+use serde_json::{Value, json};
+
+use crate::{broker::Broker, normal::Symbols, tree};
+
+/// Longer than any wait that the script asks of a broker.
+const PATIENCE: Duration = Duration::from_secs(8);
+const CLIENT_ID: &str = "conformance";
+
+/// Every recorded answer: conversation and step, then version.
+pub type Answers = BTreeMap<String, BTreeMap<i16, Value>>;
+
+/// What came back for one frame.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A whole response: correlation id first.
+    Answer(Bytes),
+    /// The broker ended the connection.
+    Closed,
+    /// Nothing within [`PATIENCE`].
+    Silent,
+}
+
+/// A client that records what it is told.
+#[derive(Debug)]
+pub struct Talk<'a> {
+    broker: &'a Broker,
+    stream: Option<TcpStream>,
+    correlation: i32,
+    conversation: String,
+    pub symbols: Symbols,
+    pub answers: Answers,
+}
+
+impl<'a> Talk<'a> {
+    pub fn new(broker: &'a Broker) -> Self {
+        Self {
+            broker,
+            stream: None,
+            correlation: 0,
+            conversation: String::new(),
+            symbols: Symbols::new(broker.base_ms),
+            answers: Answers::new(),
+        }
+    }
+
+    /// Starts the next conversation: a new connection, no symbols.
+    pub fn begin(&mut self, conversation: &str) {
+        conversation.clone_into(&mut self.conversation);
+        self.symbols = Symbols::new(self.broker.base_ms);
+        self.stream = None;
+    }
+
+    /// What the script's record timestamps count from.
+    pub fn base_ms(&self) -> i64 {
+        self.broker.base_ms
+    }
+
+    /// Whether the answers are to become fixtures.
+    pub fn is_kafka(&self) -> bool {
+        self.broker.is_kafka()
+    }
+
+    /// Lets a broker that applies metadata after it answered catch up. Ours never needs it.
+    pub fn settle(&self) {
+        if self.broker.is_kafka() {
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// Sends a request and records the answer under `step`.
+    pub fn ask<R>(&mut self, step: &str, version: i16, request: &R) -> Option<R::Response>
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        let frame = self.frame(version, request);
+        self.ask_frame::<R>(step, version, &frame)
+    }
+
+    /// Sends a frame, which may be anything, and records what comes back, read as an answer to `R`.
+    pub fn ask_frame<R>(&mut self, step: &str, version: i16, frame: &[u8]) -> Option<R::Response>
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        self.ask_frame_as::<R>(step, (version, version), frame)
+    }
+
+    /// The same, recorded under the first version and read as the second.
+    pub fn ask_frame_as<R>(
+        &mut self,
+        step: &str,
+        versions: (i16, i16),
+        frame: &[u8],
+    ) -> Option<R::Response>
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        let outcome = self.exchange(frame);
+        let (response, described) = describe::<R>(&outcome, versions.1, self.correlation);
+        self.record(step, versions.0, described);
+        response
+    }
+
+    /// Sends a request whose answer is not part of the script.
+    pub fn quiet<R>(&mut self, version: i16, request: &R) -> Option<R::Response>
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        let frame = self.frame(version, request);
+        let outcome = self.exchange(&frame);
+        let (response, described) = describe::<R>(&outcome, version, self.correlation);
+        self.symbols.normal(described);
+        response
+    }
+
+    /// Sends a request that should not be answered, then one that must be, and records which of the two was.
+    pub fn ask_nothing<R: Request>(&mut self, step: &str, version: i16, request: &R) {
+        let first = self.frame(version, request);
+        let silent = self.correlation;
+        let ping = kafka_protocol::messages::ApiVersionsRequest::default();
+        let both = [first, self.frame(0, &ping)].concat();
+        let described = match self.exchange(&both) {
+            Outcome::Closed => json!("connection closed"),
+            Outcome::Silent => json!("neither it nor the next request was answered"),
+            Outcome::Answer(bytes) if bytes[..4] == silent.to_be_bytes() => {
+                self.stream = None;
+                json!("answered")
+            }
+            Outcome::Answer(_) => json!("no answer"),
+        };
+        self.record(step, version, described);
+    }
+
+    /// Adds what a step showed to the record.
+    pub fn record(&mut self, step: &str, version: i16, described: Value) {
+        let mut normal = self.symbols.normal(described);
+        unversion(version, &mut normal);
+        let step = format!("{}: {step}", self.conversation);
+        let earlier = self.answers.entry(step.clone()).or_default().insert(version, normal);
+        assert!(earlier.is_none(), "{step} was already asked at version {version}");
+    }
+
+    /// A request with its header and length, under a new correlation id.
+    pub fn frame<R: Request>(&mut self, version: i16, request: &R) -> Vec<u8> {
+        self.correlation += 1;
+        let mut body = BytesMut::new();
+        request.encode(&mut body, version).expect("the script sets only fields of this version");
+        self.frame_of(R::KEY, version, R::header_version(version), &body)
+    }
+
+    /// A frame of any key, version, header version and body.
+    pub fn frame_of(&self, key: i16, version: i16, header_version: i16, body: &[u8]) -> Vec<u8> {
+        let header = RequestHeader::default()
+            .with_request_api_key(key)
+            .with_request_api_version(version)
+            .with_correlation_id(self.correlation)
+            .with_client_id(Some(StrBytes::from_static_str(CLIENT_ID)));
+        let mut bytes = BytesMut::new();
+        header.encode(&mut bytes, header_version).expect("a header always encodes");
+        let length = i32::try_from(bytes.len() + body.len()).expect("a small frame");
+        [&length.to_be_bytes()[..], &bytes, body].concat()
+    }
+
+    /// Sends bytes on the open connection, or on a new one, and reads one frame.
+    pub fn exchange(&mut self, frame: &[u8]) -> Outcome {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(self.broker.address),
+        };
+        let sent = stream.write_all(frame);
+        let read = sent.and_then(|()| read_frame(&mut stream));
+        match read {
+            Ok(answer) => {
+                self.stream = Some(stream);
+                Outcome::Answer(answer)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Outcome::Silent
+            }
+            Err(_) => Outcome::Closed,
+        }
+    }
+}
+
+/// A connection to a broker under test.
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the broker under test accepts connections");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out above zero");
+    stream.set_nodelay(true).expect("a TCP socket has this option");
+    stream
+}
+
+/// Reads one length-prefixed frame.
+pub fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
+    let mut length = [0u8; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(i32::from_be_bytes(length)).expect("answers have a length");
+    let mut frame = vec![0u8; length];
+    stream.read_exact(&mut frame)?;
+    Ok(Bytes::from(frame))
+}
+
+/// Topics made for one version end in it; without that, answers of several versions read the same.
+fn unversion(version: i16, value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| unversion(version, item)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| unversion(version, field)),
+        Value::String(text) => {
+            let ending = regex::Regex::new(&format!(r"([a-z])-{version}(?-u:\b)"))
+                .expect("a regular expression");
+            *text = ending.replace_all(text, "${1}-<version>").into_owned();
+        }
+        _ => {}
+    }
+}
+
+fn describe<R>(outcome: &Outcome, version: i16, correlation: i32) -> (Option<R::Response>, Value)
+where
+    R: Request,
+    R::Response: Debug,
+{
+    let mut bytes = match outcome {
+        Outcome::Answer(bytes) => bytes.clone(),
+        Outcome::Closed => return (None, json!("connection closed")),
+        Outcome::Silent => return (None, json!("no answer")),
+    };
+    let header = ResponseHeader::decode(&mut bytes, R::Response::header_version(version));
+    match header {
+        Err(error) => return (None, json!(format!("the header does not decode: {error}"))),
+        Ok(header) if header.correlation_id != correlation => {
+            return (None, json!("the answer carries another correlation id"));
+        }
+        Ok(_) => {}
+    }
+    match R::Response::decode(&mut bytes, version) {
+        Err(error) => (None, json!(format!("the body does not decode: {error}"))),
+        Ok(_) if !bytes.is_empty() => {
+            (None, json!(format!("{} bytes follow the body", bytes.len())))
+        }
+        Ok(response) => {
+            let described = tree::of(&response);
+            (Some(response), described)
+        }
+    }
+}
