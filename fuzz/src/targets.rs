@@ -3,10 +3,17 @@
 //! Shared by cargo-fuzz (`fuzz/targets`) and by `tests/fuzz`, which runs a saved corpus and seeded mutations of it on
 //! the stable toolchain. Checksums stop random bytes at the door, so each target also mends them and goes on inside.
 
+use std::fmt::Debug;
+
 use bytes::Bytes;
+use kafka_protocol::protocol::{Decodable, Encodable};
 use thalweg::base::clock::Timestamp;
 use thalweg::base::ids::{ChainId, Incarnation, LeaderEpoch, SlotId};
 use thalweg::base::offset::Offset;
+use thalweg::protocol::fetch::FetchRequest;
+use thalweg::protocol::header::RequestHeader;
+use thalweg::protocol::produce::ProduceRequest;
+use thalweg::protocol::{ApiKey, bounds, frame as frames, sample};
 use thalweg::record::assign::{Assigned, assign, restamp, tail_crc};
 use thalweg::record::batch::CRC_START;
 use thalweg::record::compression::Target;
@@ -21,6 +28,45 @@ use thalweg::segment::{
 };
 
 const UNPACKED_BYTES_MAX: usize = 1 << 20;
+
+/// What a socket brings: frames, one after another.
+pub fn frame(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some((prefix, after)) = rest.split_first_chunk() {
+        let Ok(length) = frames::length(*prefix, FRAME_BYTES_MAX) else { return };
+        assert!(length <= FRAME_BYTES_MAX, "a frame of {length} bytes");
+        let Some((content, after)) = after.split_at_checked(length) else { return };
+        request(content);
+        rest = after;
+    }
+}
+
+const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// The content of one frame: what passes the walk is decoded.
+pub fn request(bytes: &[u8]) {
+    let mut body = Bytes::copy_from_slice(bytes);
+    let Ok(RequestHeader { key, version, .. }) = RequestHeader::take(&mut body) else { return };
+    if bounds::walk(key, version, &body).is_err() {
+        return;
+    }
+    match key {
+        ApiKey::Produce => drop(ProduceRequest::read(&body, version).expect("it passed the walk")),
+        ApiKey::Fetch => drop(FetchRequest::read(&body, version).expect("it passed the walk")),
+        key => sample::visit(key, &mut Decode { version, body }),
+    }
+}
+
+struct Decode {
+    version: i16,
+    body: Bytes,
+}
+
+impl sample::Visitor for Decode {
+    fn visit<T: Decodable + Encodable + Default + Debug + PartialEq>(&mut self) {
+        T::decode(&mut self.body, self.version).expect("it passed the walk");
+    }
+}
 
 /// Records as a Produce request brings them.
 pub fn record_batch(bytes: &[u8]) {

@@ -77,10 +77,24 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", explain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, without causes whose words stand in what was said before.
+fn explain(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if said.contains(&cause) {
+            continue;
+        }
+        let colon = if said.is_empty() { "" } else { ": " };
+        said.push_str(colon);
+        said.push_str(&cause);
+    }
+    said
 }
 
 /// Whoever read our output has enough, as `head` does.
@@ -102,6 +116,15 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn an_error_says_each_thing_once() {
+        let held = anyhow::anyhow!("LOCK is held");
+        let error = held.context("LOCK is held: stop it").context("cannot start");
+        assert_eq!(explain(&error), "cannot start: LOCK is held: stop it");
+        let error = anyhow::anyhow!("refused").context("cannot reach a broker");
+        assert_eq!(explain(&error), "cannot reach a broker: refused");
+    }
 
     #[test]
     fn flags_do_not_contradict_each_other() {

@@ -76,7 +76,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()
         node = Box::pin(Node::start(config.clone())) => node.context("cannot start")?,
     };
     if let Some(path) = &ready_file {
-        write_ready_file(path, &node)
+        write_ready_file(path, &config, &node)
             .with_context(|| format!("--ready-file {}", path.display()))?;
     }
     output::text(&ready_text(&config, &node, started.elapsed()))?;
@@ -121,7 +121,7 @@ impl Signals {
 }
 
 /// Appears whole: whoever waits for the file never reads half of it.
-fn write_ready_file(path: &Path, node: &Node) -> std::io::Result<()> {
+fn write_ready_file(path: &Path, config: &Config, node: &Node) -> std::io::Result<()> {
     let addresses = node.addresses();
     let kafka: std::collections::BTreeMap<_, _> =
         addresses.kafka.iter().map(|(name, address)| (name, address.to_string())).collect();
@@ -130,7 +130,7 @@ fn write_ready_file(path: &Path, node: &Node) -> std::io::Result<()> {
         "pid": std::process::id(),
         "kafka": kafka,
         "http": addresses.http.to_string(),
-        "data": node.place(),
+        "data": place(config, node),
     });
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
@@ -155,11 +155,7 @@ fn ready_text(config: &Config, node: &Node, took: Duration) -> String {
     }
     let http = addresses.http;
     out.push_str(&format!("  HTTP   http://{http}/metrics, /healthz, /readyz\n"));
-    let place = match &config.store.url {
-        Some(_) => node.place().to_owned(),
-        None => std::path::absolute(&config.store.data_dir)
-            .map_or_else(|_| node.place().to_owned(), |path| path.display().to_string()),
-    };
+    let place = place(config, node);
     out.push_str(&format!("  data   {place}\n"));
     let Some(kafka) = first else { return out };
     let program = program();
@@ -173,6 +169,15 @@ fn ready_text(config: &Config, node: &Node, took: Duration) -> String {
     out.push_str(&format!("  {program} consume hello{flag} --until end\n"));
     out.push_str(&format!("  kcat -b {kafka} -t hello -C -e\n\n"));
     out
+}
+
+/// Where the data lies, whatever directory the reader stands in.
+fn place(config: &Config, node: &Node) -> String {
+    let absolute = match &config.store.url {
+        Some(_) => None,
+        None => std::path::absolute(&config.store.data_dir).ok(),
+    };
+    absolute.map_or_else(|| node.place().to_owned(), |path| path.display().to_string())
 }
 
 /// This program as it was called, so that a line can be pasted.

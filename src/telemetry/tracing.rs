@@ -31,7 +31,7 @@ pub enum Error {
 /// A bad level; or a second call.
 pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
     let filter = EnvFilter::builder()
-        .parse(level)
+        .parse(directives(level))
         .map_err(|source| Error::Level { level: level.to_owned(), source })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -42,4 +42,15 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     }
     .map_err(|_| Error::Twice)
+}
+
+/// A plain level is ours. Libraries that report each step of a search for credentials, or each of a database's own
+/// housekeeping, are asked for by name.
+fn directives(level: &str) -> String {
+    match level {
+        "info" | "warn" => {
+            format!("{level},aws_config=error,aws_smithy_runtime=error,slatedb=warn")
+        }
+        said => said.to_owned(),
+    }
 }

@@ -91,6 +91,16 @@ fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], rng: &Rng) {
 }
 
 #[test]
+fn frame() {
+    fuzz("frame", targets::frame, &["fuzz/corpus/frame"]);
+}
+
+#[test]
+fn request() {
+    fuzz("request", targets::request, &["fuzz/corpus/request"]);
+}
+
+#[test]
 fn record_batch() {
     fuzz(
         "record_batch",

@@ -10,6 +10,9 @@ pub struct Options {
     /// Measure only rows whose name is this or begins with it; may be given more than once. `--list` names them.
     #[arg(long, value_name = "ROW")]
     pub only: Vec<String>,
+    /// Measure only rows of which the project demands something.
+    #[arg(long)]
+    pub targets: bool,
     /// Rounds of each row: a round is one turn of each system.
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,

@@ -32,7 +32,7 @@ use crate::{
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let rows = chosen(&options.only)?;
+    let rows = chosen(&options.only, options.targets)?;
     if options.list {
         for row in &rows {
             println!("{:<40} {}", row.name(), row.about());
@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Row>>> {
+fn chosen(only: &[String], targets: bool) -> anyhow::Result<Vec<Box<dyn Row>>> {
     let all = rows::catalogue();
     for wanted in only {
         ensure!(
@@ -77,6 +77,9 @@ fn chosen(only: &[String]) -> anyhow::Result<Vec<Box<dyn Row>>> {
     let exact = |wanted: &String| all.iter().any(|row| row.name() == *wanted);
     let exact: Vec<bool> = only.iter().map(exact).collect();
     let takes = |name: &str| {
+        if targets && !rows::has_target(name) {
+            return false;
+        }
         let mut pairs = only.iter().zip(&exact);
         only.is_empty()
             || pairs.any(

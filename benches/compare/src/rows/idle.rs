@@ -33,6 +33,10 @@ impl Row for Idle {
         "an empty local directory: time from the process's start to its first Metadata answer, memory 2 s later".to_owned()
     }
 
+    fn warm_up_turns(&self) -> usize {
+        1
+    }
+
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const START: Figure = Figure::new("start", "ms", Better::Lower, 0);
         const RESIDENT: Figure = Figure::new("resident", "MiB", Better::Lower, 1);

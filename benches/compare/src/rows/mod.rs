@@ -15,7 +15,7 @@ use crate::{
     system::System,
 };
 
-pub use targets::target;
+pub use targets::{has_target, target};
 
 /// Megabytes of values a second.
 pub const RATE: Figure = Figure::new("rate", "MB/s", Better::Higher, 0);
@@ -66,7 +66,7 @@ pub trait Row {
 
     /// Turns that do not count, to let a just-in-time compiler and caches do their work.
     fn warm_up_turns(&self) -> usize {
-        1
+        2
     }
 
     /// The most rounds that make sense, for rows that take minutes each.

@@ -36,6 +36,10 @@ impl Row for Recovery {
             .to_owned()
     }
 
+    fn warm_up_turns(&self) -> usize {
+        0
+    }
+
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const METADATA: Figure = Figure::new("to Metadata", "ms", Better::Lower, 0);
         const PRODUCE: Figure = Figure::new("to an acknowledgement", "ms", Better::Lower, 0);

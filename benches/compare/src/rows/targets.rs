@@ -41,3 +41,8 @@ const TARGETS: [(&str, &str, Target); 24] = [
 pub fn target(row: &str, figure: &str) -> Option<Target> {
     TARGETS.iter().find(|(name, of, _)| *name == row && *of == figure).map(|(_, _, target)| *target)
 }
+
+/// Whether the project demands anything of a row.
+pub fn has_target(row: &str) -> bool {
+    TARGETS.iter().any(|(name, _, _)| *name == row)
+}

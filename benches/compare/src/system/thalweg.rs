@@ -22,11 +22,10 @@ pub(super) fn program(path: &Path, setup: &Setup, ports: [u16; 2], memory_max: &
         .arguments(setup.thalweg_arguments.clone());
     if let Store::Bucket { url } = &setup.store {
         program = program
-            .variable("AWS_ENDPOINT_URL", url)
+            .arguments(["--set".to_owned(), format!("store.endpoint={url}")])
+            .arguments(["--set", "store.region=us-east-1"])
             .variable("AWS_ACCESS_KEY_ID", emulator::ACCESS_KEY)
-            .variable("AWS_SECRET_ACCESS_KEY", emulator::SECRET_KEY)
-            .variable("AWS_REGION", "us-east-1")
-            .variable("AWS_ALLOW_HTTP", "true");
+            .variable("AWS_SECRET_ACCESS_KEY", emulator::SECRET_KEY);
     }
     program
 }
