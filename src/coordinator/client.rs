@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::event::{Event, Reply};
+use super::event::{Event, Reply, Size};
 use super::service::{Coordinator, Successor};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ChainId, SlotId, TopicId, TopicPartition};
@@ -41,6 +41,12 @@ impl Coordinator {
             }
             None => cluster::Error::Unavailable,
         })
+    }
+
+    /// How much the manifest holds. None: no answer.
+    pub async fn size(&self) -> Option<Size> {
+        let Reply::Size(size) = self.ask(Event::Size).await? else { unreachable!("{MATCHED}") };
+        Some(size)
     }
 
     fn successor(&self) -> Option<Successor> {

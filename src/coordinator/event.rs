@@ -87,6 +87,22 @@ pub(super) enum Event {
         validate_only: bool,
     },
     AllocateProducerIds,
+    Size,
+}
+
+/// How much the manifest holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Chains ever issued.
+    pub chains: usize,
+    /// Slots with a row.
+    pub slots: usize,
+    /// Runs in memory.
+    pub runs: usize,
+    /// Partitions.
+    pub partitions: usize,
+    /// Ranges of objects that wait for deletion.
+    pub deletions: usize,
 }
 
 /// One answer.
@@ -106,6 +122,7 @@ pub(super) enum Reply {
     Partitions(Each<i32>),
     Configs(Each<()>),
     ProducerIds(ProducerIdBlock),
+    Size(Size),
 }
 
 /// What follows from an event. Nothing of it happens before the changes of the event are durable.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::event::{Alarm, Effect, Event, Reply, Ticket};
+use super::event::{Alarm, Effect, Event, Reply, Size, Ticket};
 use super::image;
 use crate::base::ids::{ProducerId, TopicId};
 use crate::cluster::Image;
@@ -96,6 +96,7 @@ impl Machine {
                 Reply::Configs(self.alter_configs(parts, validate_only))
             }
             Event::AllocateProducerIds => Reply::ProducerIds(self.allocate_producer_ids()),
+            Event::Size => Reply::Size(self.size()),
         };
         Some(reply)
     }
@@ -131,5 +132,16 @@ impl Machine {
         self.state
             .apply(Edit::ProducerIds { next: ProducerId(first.0 + i64::from(PRODUCER_ID_BLOCK)) });
         ProducerIdBlock { first, count: PRODUCER_ID_BLOCK }
+    }
+
+    fn size(&self) -> Size {
+        let partitions = || self.state.topics.values().flat_map(|topic| &topic.partitions);
+        Size {
+            chains: self.state.chains.len(),
+            slots: self.state.chains.values().map(|chain| chain.live.len()).sum(),
+            runs: partitions().map(|partition| partition.runs.len()).sum(),
+            partitions: partitions().count(),
+            deletions: self.state.deletions.len(),
+        }
     }
 }

@@ -19,7 +19,14 @@ mod service;
 mod space;
 mod topics;
 
+pub use event::Size;
 pub use service::{Coordinator, Options, Successor};
 
 #[cfg(test)]
-mod tests;
+mod machine_tests;
+#[cfg(test)]
+pub(crate) mod tests;
+#[cfg(test)]
+mod store_tests;
+#[cfg(test)]
+mod upkeep_tests;

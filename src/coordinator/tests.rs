@@ -32,8 +32,8 @@ fn store() -> Store {
     object::build::memory(clock())
 }
 
-pub(super) async fn open(store: &Store, process: u128) -> Coordinator {
-    let options = Options {
+pub(crate) fn options(store: &Store, process: u128) -> Options {
+    Options {
         cluster_id: "c".to_owned(),
         broker: NODE,
         incarnation: incarnation(process),
@@ -43,8 +43,11 @@ pub(super) async fn open(store: &Store, process: u128) -> Coordinator {
         rng: Rng::from_seed(u64::try_from(process).expect("a small number")),
         rules: Arc::new(AcceptAll),
         queue_max: 64,
-    };
-    Coordinator::open(options).await.expect("a healthy store")
+    }
+}
+
+pub(crate) async fn open(store: &Store, process: u128) -> Coordinator {
+    Coordinator::open(options(store, process)).await.expect("a healthy store")
 }
 
 fn registration(process: u128, ended: Option<u64>) -> Registration {
@@ -57,7 +60,7 @@ fn registration(process: u128, ended: Option<u64>) -> Registration {
     }
 }
 
-async fn join(coordinator: &Coordinator, process: u128) -> ChainId {
+pub(crate) async fn join(coordinator: &Coordinator, process: u128) -> ChainId {
     coordinator.register(registration(process, None)).await.expect("registered").chain
 }
 
@@ -81,7 +84,7 @@ fn request(topics: Vec<NewTopic>) -> CreateTopics {
     }
 }
 
-async fn create(coordinator: &Coordinator, name: &str, partitions: i32) -> TopicId {
+pub(crate) async fn create(coordinator: &Coordinator, name: &str, partitions: i32) -> TopicId {
     let answer = coordinator.create_topics(request(vec![new_topic(name, partitions)])).await;
     let answer = answer.expect("an answer");
     assert!(coordinator.image().borrow().version >= answer.version);

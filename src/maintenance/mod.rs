@@ -5,4 +5,10 @@
 //! Invariants: an object is deleted only after the removal of its last reference is durable; a fence never.
 
 pub mod gc;
+mod metrics;
 pub mod retention;
+pub mod scheduler;
+pub mod sweep;
+
+pub use metrics::Metrics;
+pub use scheduler::{Jobs, Scheduler};

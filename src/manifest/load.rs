@@ -149,6 +149,10 @@ impl Loader {
             }
             topic.partitions.push(partition);
         }
+        // Their rows were not written again when the deletion began.
+        for topic in self.state.topics.values_mut().filter(|topic| topic.deleting) {
+            topic.partitions.iter_mut().for_each(|partition| drop(partition.abandon()));
+        }
         Ok(())
     }
 

@@ -198,8 +198,9 @@ impl Partition {
         if run.end_offset <= self.log_start {
             return Pushed::Dead;
         }
-        if self.runs.is_empty() {
-            self.runs.reserve_exact(1); // Most partitions of a large cluster hold very little.
+        if self.runs.len() == self.runs.capacity() {
+            // By a quarter, not by doubling: most partitions hold very little, and long ones are all that counts.
+            self.runs.reserve_exact(1 + self.runs.len() / 4);
         }
         self.bytes += run.bytes;
         self.runs.push_back(run);
@@ -228,14 +229,13 @@ impl Partition {
         }
     }
 
-    /// Takes off everything that keeps slots: the topic is being deleted.
+    /// Forgets everything but who leads it, and returns the slots that it kept: the topic is being deleted.
     pub(crate) fn abandon(&mut self) -> Vec<Place> {
-        self.bytes = 0;
-        self.checkpoint = None;
-        self.grants = Vec::new();
-        let pinned = self.offline.as_mut().map(|offline| std::mem::take(&mut offline.pinned));
-        let live = std::mem::take(&mut self.runs).into_iter().map(|run| run.place);
-        live.chain(pinned.into_iter().flatten()).collect()
+        let mut bare = Self::new(std::mem::take(&mut self.replicas));
+        (bare.lease, bare.leader_epoch) = (self.lease, self.leader_epoch);
+        let old = std::mem::replace(self, bare);
+        let pinned = old.offline.map(|offline| offline.pinned);
+        old.runs.into_iter().map(|run| run.place).chain(pinned.into_iter().flatten()).collect()
     }
 
     /// The first run with records above `offset` or at it.

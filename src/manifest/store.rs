@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use slatedb::config::{
@@ -22,12 +23,15 @@ use super::codec;
 use super::edit::{Broker, Term};
 use super::load::{Loader, Unloadable};
 use super::state::{Changes, RowKey, State};
-use crate::base::clock::{SharedClock, sleep};
+use crate::base::clock::{SharedClock, Timestamp, sleep};
 use crate::base::units::ByteSize;
 use crate::object::{Locality, RawStore};
 
 /// Younger objects are never collected: SlateDB's cutoffs are wall clocks, so this bounds the clock error that is borne.
 const COLLECT_MIN_AGE: Duration = Duration::from_hours(24);
+
+/// How far SlateDB's clock may run ahead of the objects' times before its collector is left off: half of its least age.
+const CLOCK_AHEAD_MAX: Duration = Duration::from_hours(12);
 
 /// How long a superseded writer that writes nothing may take to notice.
 const FENCE_POLL: Duration = Duration::from_secs(5);
@@ -118,16 +122,19 @@ impl Store {
         options: &Options,
         expected_epoch: Option<u64>,
     ) -> Result<(Self, State), StoreError> {
-        let builder = Db::builder(options.path.clone(), Arc::clone(&options.raw))
-            .with_settings(settings(options))
-            .with_system_clock(Arc::new(Clock::starting(&options.clock)))
-            .with_db_cache_disabled()
-            .with_seed(options.seed);
-        let builder = match expected_epoch {
-            Some(epoch) => builder.with_expected_epoch(epoch),
-            None => builder,
-        };
-        let db = Box::pin(builder.build()).await?;
+        let clock = Arc::new(Clock::starting(&options.clock));
+        let mut db = build(options, &clock, expected_epoch, true).await?;
+        let ahead = clock.never_before(last_write(&db).await?);
+        if ahead > CLOCK_AHEAD_MAX {
+            // Against the objects' own times the collector's cutoffs would lie in the future.
+            tracing::warn!(
+                ?ahead,
+                "the clock went back since the last start: the manifest's collector stays off"
+            );
+            let epoch = db.manifest().writer_epoch();
+            db.close().await?;
+            db = build(options, &clock, Some(epoch), false).await?;
+        }
         let epoch = db.manifest().writer_epoch();
         let rows = db.scan_with_options(.., &scan()).await?;
         let state = Box::pin(load(rows)).await?;
@@ -145,7 +152,8 @@ impl Store {
         for (chain, row) in &changes.slots {
             batch.put_bytes(codec::key(&RowKey::Slot(*chain, row.slot)), codec::slot_value(row));
         }
-        for key in &changes.rows {
+        // Every write tells the time of the last one: the meta row is in each.
+        for key in changes.rows.iter().chain([&RowKey::Meta]) {
             match codec::value(state, key) {
                 Some(value) => batch.put_bytes(codec::key(key), value),
                 None => batch.delete(codec::key(key)),
@@ -210,6 +218,35 @@ pub(crate) async fn read_term(
         tracing::debug!(%error, "manifest reader closed");
     }
     Ok(Some((term, broker)))
+}
+
+async fn build(
+    options: &Options,
+    clock: &Arc<Clock>,
+    expected_epoch: Option<u64>,
+    collects: bool,
+) -> Result<Db, StoreError> {
+    let mut settings = settings(options);
+    if !collects {
+        settings.garbage_collector_options = None;
+    }
+    let builder = Db::builder(options.path.clone(), Arc::clone(&options.raw))
+        .with_settings(settings)
+        .with_system_clock(Arc::clone(clock) as Arc<dyn SystemClock>)
+        .with_db_cache_disabled()
+        .with_seed(options.seed);
+    let builder = match expected_epoch {
+        Some(epoch) => builder.with_expected_epoch(epoch),
+        None => builder,
+    };
+    Ok(Box::pin(builder.build()).await?)
+}
+
+/// When the last batch was written, by the clock of who wrote it.
+async fn last_write(db: &Db) -> Result<Timestamp, StoreError> {
+    let flushed = db.manifest().last_l0_clock_tick();
+    let meta = db.get_key_value(codec::META).await?;
+    Ok(Timestamp(meta.map_or(flushed, |meta| meta.create_ts.max(flushed))))
 }
 
 /// The state as the writer last made it durable, for inspectors. Writes nothing, so it fences nobody.
@@ -282,24 +319,36 @@ fn settings(options: &Options) -> Settings {
     }
 }
 
-/// Wall time at the opening, then tokio's clock: it never goes back, which SlateDB needs, and stands still when tokio's is
-/// paused.
+/// Wall time at the opening, then tokio's clock: it stands still when tokio's is paused.
+///
+/// SlateDB refuses writes at a time before that of the last write, so a clock that went back between two starts would shut
+/// the coordinator out. It shows no time before that one instead, and stands still until wall time has passed it.
 #[derive(Debug)]
 struct Clock {
     opened_at: chrono::DateTime<chrono::Utc>,
     opened: Instant,
+    never_before: AtomicI64,
 }
 
 impl Clock {
     fn starting(wall: &SharedClock) -> Self {
         let opened_at = chrono::DateTime::from_timestamp_millis(wall.now().0).unwrap_or_default();
-        Self { opened_at, opened: Instant::now() }
+        Self { opened_at, opened: Instant::now(), never_before: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Shows no time before `least` from now on, and says how far ahead of wall time that is.
+    fn never_before(&self, least: Timestamp) -> Duration {
+        let ahead = least.0.saturating_sub(self.now().timestamp_millis());
+        self.never_before.store(least.0, Ordering::Relaxed);
+        Duration::from_millis(u64::try_from(ahead).unwrap_or(0))
     }
 }
 
 impl SystemClock for Clock {
     fn now(&self) -> chrono::DateTime<chrono::Utc> {
-        self.opened_at + self.opened.elapsed()
+        let least = self.never_before.load(Ordering::Relaxed);
+        let least = chrono::DateTime::from_timestamp_millis(least).unwrap_or_default();
+        (self.opened_at + self.opened.elapsed()).max(least)
     }
 
     fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
