@@ -49,13 +49,18 @@ pub(crate) fn checkpoint(mut row: SlotRow, tp: TopicPartition, epoch: i32) -> Sl
 }
 
 pub(crate) fn registered(chain: u64, process: u128) -> Edit {
+    registered_as(1, chain, process)
+}
+
+fn registered_as(broker: i32, chain: u64, process: u128) -> Edit {
+    let id = BrokerId(broker);
     let broker = Broker {
         incarnation: incarnation(process),
         chain: ChainId(chain),
         listeners: BTreeMap::new(),
         rack: None,
     };
-    Edit::Registered { id: BrokerId(1), broker }
+    Edit::Registered { id, broker }
 }
 
 pub(crate) fn created(topic: u128, name: &str, partitions: usize) -> Edit {
@@ -267,12 +272,12 @@ fn everything() -> (State, Rows) {
             configs: pair("d", "ü"),
         },
         Edit::ProducerIds { next: ProducerId(3000) },
-        registered(3, 11),
+        registered_as(3, 3, 11),
         committed(3, slot(0, vec![])),
         Edit::Trimmed { chain: ChainId(3), end: SlotId(1), now: Timestamp(1_700_000_000_000) },
         Edit::ChainFencing { chain: ChainId(3) },
         Edit::ChainSealed { chain: ChainId(3), sealed_at: SlotId(1) },
-        registered(4, 12),
+        registered_as(4, 4, 12),
         Edit::ChainFencing { chain: ChainId(4) },
     ];
     edits.into_iter().for_each(|edit| state.apply(edit));

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::leadership::{Leadership, Standing};
 use super::{Error, Surroundings, readiness, settings};
 use crate::base::clock::SharedClock;
-use crate::base::ids::Incarnation;
+use crate::base::ids::{Incarnation, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::cluster::client::ClusterClient;
@@ -21,6 +21,7 @@ use crate::console::Readiness;
 use crate::coordinator::{Coordinator, Options};
 use crate::handlers::{Context, FetchSessions, ProducerIds, Rules};
 use crate::log::{Registry, RegistryParts, Remote};
+use crate::maintenance::{self, Jobs, Scheduler};
 use crate::manifest::client::{Endpoint, ManifestClient};
 use crate::object::Store;
 use crate::object::build::{self, Purpose};
@@ -37,6 +38,7 @@ pub struct Broker {
     coordinator: Coordinator,
     leadership: Leadership,
     standing: watch::Receiver<Standing>,
+    _jobs: Jobs,
 }
 
 /// What all parts are built from.
@@ -81,8 +83,11 @@ impl Broker {
         let keep = leadership.clone().keep(first, coordinator.clone(), changes);
         task::spawn("node-leadership", keep);
         let context = materials.context(&coordinator, &registry);
+        let jobs = materials.jobs(&coordinator);
+        let anew = jobs.checkpoint_anew.clone();
+        task::spawn("node-checkpoints", checkpoint_anew(anew, registry.clone()));
         let store = materials.store;
-        Ok(Self { context, store, registry, coordinator, leadership, standing })
+        Ok(Self { context, store, registry, coordinator, leadership, standing, _jobs: jobs })
     }
 
     /// What handlers work in.
@@ -148,6 +153,20 @@ impl Materials {
         Ok(Coordinator::open(options).await?)
     }
 
+    /// Retention, trimming and the sweep: they run beside the coordinator.
+    fn jobs(&self, coordinator: &Coordinator) -> Jobs {
+        let scheduler = Scheduler {
+            manifest: Arc::new(coordinator.clone()),
+            store: self.store.clone(),
+            cluster_id: self.config.node.cluster_id.clone(),
+            clock: Arc::clone(&self.clock),
+            config: self.config.maintenance.clone(),
+            defaults: settings::retention_defaults(&self.config),
+            metrics: maintenance::Metrics::new(&self.metrics),
+        };
+        scheduler.start()
+    }
+
     fn registry(&self, coordinator: &Coordinator) -> Registry {
         let config = &self.config;
         let manifest: Arc<dyn ManifestClient> = Arc::new(coordinator.clone());
@@ -210,5 +229,16 @@ impl Materials {
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
         })
+    }
+}
+
+/// Has partitions whose old checkpoints hold back the collector write new ones.
+async fn checkpoint_anew(
+    mut wanted: watch::Receiver<Arc<Vec<TopicPartition>>>,
+    registry: Registry,
+) {
+    while wanted.changed().await.is_ok() {
+        let partitions = Arc::clone(&wanted.borrow_and_update());
+        registry.checkpoint(&partitions);
     }
 }

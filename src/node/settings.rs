@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::units::ByteSize;
 use crate::config::Config;
 use crate::log::TopicDefaults;
-use crate::manifest::client::Endpoint;
+use crate::manifest::client::{Endpoint, RetentionDefaults};
 use crate::object::retry::Policy;
 use crate::object::{Locality, Store};
 use crate::record::TimestampType;
@@ -35,6 +35,15 @@ pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {
         compression: Compression::from_name(&topic.compression_type)
             .map(|codec| Target { codec, level: None }),
         flush: config.wal.flush,
+    }
+}
+
+/// What topics without overrides keep.
+pub(super) fn retention_defaults(config: &Config) -> RetentionDefaults {
+    let millis = |limit: std::time::Duration| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+    RetentionDefaults {
+        retention_ms: config.topic.retention.map(millis),
+        retention_bytes: config.topic.retention_bytes.map(|limit| limit.0),
     }
 }
 
