@@ -131,6 +131,8 @@ pub fn hold_against_kafka(group: &str, ours: &Answers) {
     let all = differences(&read(group), ours);
     let unexplained: Vec<&Difference> =
         all.iter().filter(|one| allowed::reason(group, one).is_none()).collect();
+    let idle = allowed::idle(group, &all);
+    assert!(idle.is_empty(), "{group}: the table allows what is not there:\n{}", idle.join("\n"));
     if unexplained.is_empty() {
         return;
     }
