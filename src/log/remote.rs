@@ -99,13 +99,17 @@ impl Remote {
         });
         planned.truncate(enough.unwrap_or(planned.len()).max(1));
         let mut runs = stream::iter(planned)
-            .map(|planned| async move { self.run(&planned).await })
+            .map(|planned| async move { (planned.run.end_offset, self.run(&planned).await) })
             .buffered(READS_AT_ONCE);
         let mut slices = Vec::new();
         let mut left = bounds;
-        while let Some(run) = runs.next().await {
+        while let Some((run_end, run)) = runs.next().await {
             let Some(taken) = take(tp, &run?, &mut left, end)? else { break };
             slices.push(taken);
+            // A batch that did not fit ends the read: a smaller one of the next run would leave a gap before it.
+            if left.offset < run_end {
+                break;
+            }
         }
         Ok(slices)
     }
