@@ -1,0 +1,178 @@
+//! Kafka requests straight into a broker's session: real frames, no sockets.
+
+use std::sync::Arc;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{
+    ApiKey, BrokerId, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse,
+    MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader,
+    ResponseHeader, TopicName,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use thalweg::handlers::{Answering, Outcome, Session, Step};
+use thalweg::node::Broker;
+use thalweg::record::ValidBatch;
+use thalweg::record::records::Records;
+
+/// The topic of every run; it has [`PARTITIONS`].
+pub(crate) const TOPIC: &str = "sim";
+pub(crate) const PARTITIONS: i32 = 2;
+
+const PRODUCE: i16 = 9;
+const FETCH: i16 = 12;
+const METADATA: i16 = 9;
+const INIT_PRODUCER_ID: i16 = 4;
+
+/// What one batch was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is in the log from this offset on.
+    At(i64),
+    /// Kafka's error code.
+    Error(i16),
+    /// The connection was closed.
+    Gone,
+}
+
+/// A connection to a broker.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Session>);
+
+impl Client {
+    pub(crate) fn new(broker: &Broker) -> Self {
+        Self(Arc::new(Session::new(Arc::clone(broker.context()), Arc::from("PLAINTEXT"))))
+    }
+
+    /// Creates the topic by asking for it. False: not now.
+    pub(crate) async fn create_topic(&self) -> bool {
+        let name = Some(TopicName(StrBytes::from_static_str(TOPIC)));
+        let request = MetadataRequest::default()
+            .with_topics(Some(vec![MetadataRequestTopic::default().with_name(name)]))
+            .with_allow_auto_topic_creation(true);
+        let response: Option<MetadataResponse> =
+            self.call(ApiKey::Metadata, METADATA, &request).await;
+        response.is_some_and(|response| response.topics.iter().all(|topic| topic.error_code == 0))
+    }
+
+    /// A fresh producer id. None: not now.
+    pub(crate) async fn init_producer_id(&self) -> Option<i64> {
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_producer_id((-1).into())
+            .with_producer_epoch(-1);
+        let response: InitProducerIdResponse =
+            self.call(ApiKey::InitProducerId, INIT_PRODUCER_ID, &request).await?;
+        (response.error_code == 0).then_some(response.producer_id.0)
+    }
+
+    /// Begins a produce of one batch: it is admitted when this returns. The answer follows.
+    pub(crate) fn produce(
+        &self,
+        partition: i32,
+        batch: Bytes,
+    ) -> impl Future<Output = Answer> + use<> {
+        let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
+        let topic = TopicProduceData::default()
+            .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_partition_data(vec![data]);
+        let request = ProduceRequest::default()
+            .with_transactional_id(None)
+            .with_acks(-1)
+            .with_timeout_ms(30_000)
+            .with_topic_data(vec![topic]);
+        let answering = self.begin(ApiKey::Produce, PRODUCE, &request);
+        async move {
+            let Some(response) = decode::<ProduceResponse>(answering.await, PRODUCE) else {
+                return Answer::Gone;
+            };
+            let part = &response.responses[0].partition_responses[0];
+            match part.error_code {
+                0 => Answer::At(part.base_offset),
+                code => Answer::Error(code),
+            }
+        }
+    }
+
+    /// The records from `offset` on, as offset and value; none when there are none yet, or not now.
+    pub(crate) async fn fetch(
+        &self,
+        partition: i32,
+        offset: i64,
+        max_wait_ms: i32,
+    ) -> Vec<(i64, String)> {
+        let part = FetchPartition::default()
+            .with_partition(partition)
+            .with_fetch_offset(offset)
+            .with_partition_max_bytes(1 << 20);
+        let topic = FetchTopic::default()
+            .with_topic(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_partitions(vec![part]);
+        let request = FetchRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_max_wait_ms(max_wait_ms)
+            .with_min_bytes(1)
+            .with_max_bytes(1 << 20)
+            .with_session_epoch(-1)
+            .with_topics(vec![topic]);
+        let response: Option<FetchResponse> = self.call(ApiKey::Fetch, FETCH, &request).await;
+        let records = response.and_then(|response| {
+            let part = response.responses.first()?.partitions.first()?.clone();
+            (part.error_code == 0).then_some(part.records)?
+        });
+        records.map_or_else(Vec::new, |records| decode_records(records, offset))
+    }
+
+    async fn call<R: Decodable>(
+        &self,
+        key: ApiKey,
+        version: i16,
+        request: &impl Encodable,
+    ) -> Option<R> {
+        decode(self.begin(key, version, request).await, version)
+    }
+
+    fn begin(&self, key: ApiKey, version: i16, request: &impl Encodable) -> Answering {
+        let mut frame = BytesMut::new();
+        let header = RequestHeader::default()
+            .with_request_api_key(key as i16)
+            .with_request_api_version(version)
+            .with_client_id(Some(StrBytes::from_static_str("sim")));
+        header.encode(&mut frame, key.request_header_version(version)).expect("a header");
+        request.encode(&mut frame, version).expect("a request");
+        match Session::begin(&self.0, frame.freeze()) {
+            Step::Pipelined(answering) | Step::Alone(answering) => answering,
+        }
+    }
+}
+
+/// The versions used here are all flexible: their response header is version 1.
+fn decode<R: Decodable>(outcome: Outcome, version: i16) -> Option<R> {
+    let Outcome::Answer(frame) = outcome else { return None };
+    let mut whole = BytesMut::new();
+    for piece in frame.pieces {
+        whole.put(piece);
+    }
+    let mut bytes = whole.freeze().slice(4..);
+    ResponseHeader::decode(&mut bytes, 1).expect("a response header");
+    Some(R::decode(&mut bytes, version).expect("a response"))
+}
+
+fn decode_records(mut bytes: Bytes, from: i64) -> Vec<(i64, String)> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let length = i32::from_be_bytes(bytes[8..12].try_into().expect("four bytes"));
+        let batch = bytes.split_to(usize::try_from(length).expect("a length") + 12);
+        let batch = ValidBatch::read_stored(&batch).expect("a batch that was stored");
+        for record in &Records::unpack(&batch, 1 << 20).expect("records") {
+            let record = record.expect("a record");
+            if record.offset.0 >= from {
+                let value = String::from_utf8(record.value.expect("a value").to_vec());
+                found.push((record.offset.0, value.expect("text")));
+            }
+        }
+    }
+    found
+}
