@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 
 pub use broker::Broker;
 pub use error::Error;
@@ -62,6 +63,7 @@ pub struct Node {
     grace: Duration,
     broker: Broker,
     listeners: Listeners,
+    console: AbortHandle,
 }
 
 impl Node {
@@ -91,12 +93,13 @@ impl Node {
         let readiness = Readiness::default();
         broker.add_checks(&readiness);
         let routes = console::routes(metrics.clone(), readiness);
-        task::spawn("console", async move { axum::serve(http, routes).await });
+        let console = task::spawn("console", async move { axum::serve(http, routes).await });
+        let console = console.abort_handle();
         let settings = settings::server(&config, server::Metrics::new(&metrics));
         let listeners = Listeners::start(bound, broker.context(), &settings);
         let place = settings::place(&config, broker.store());
         let grace = config.server.shutdown_grace;
-        Ok(Self { addresses, place, grace, broker, listeners })
+        Ok(Self { addresses, place, grace, broker, listeners, console })
     }
 
     /// Where it is reached.
@@ -120,6 +123,8 @@ impl Node {
     pub async fn shutdown(self) {
         self.listeners.shutdown(self.grace).await;
         self.broker.shutdown(self.grace).await;
+        // Its checks hold the store, and with it the lock of a directory, which another start in this process waits for.
+        self.console.abort();
         tracing::info!("stopped");
     }
 }

@@ -11,6 +11,7 @@ mod minio;
 mod parts;
 
 mod admin;
+mod cli;
 mod kill;
 mod load;
 mod place;

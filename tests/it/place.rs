@@ -107,6 +107,12 @@ impl Stand {
         broker.kill()
     }
 
+    /// A client with connections of its own.
+    pub(crate) async fn another_client(&self) -> anyhow::Result<Client> {
+        let broker = self.broker.as_ref().context("no broker runs")?;
+        client(&broker.address).await
+    }
+
     /// Starts the broker again on what it left.
     pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
         let broker = self.settings.start()?;

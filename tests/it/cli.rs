@@ -1,0 +1,149 @@
+//! The program's command line, as a person or a script uses it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+
+use crate::broker::Settings;
+
+/// Runs the program with `args` and `input`; gives what it printed if it succeeded, else an error with what it said.
+fn run(args: &[&str], input: &str) -> anyhow::Result<String> {
+    let output = output(args, input)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{args:?}: {}: {said}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn output(args: &[&str], input: &str) -> anyhow::Result<Output> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // What does not read its input may be gone before all of it is written.
+    let _ = child.stdin.take().context("no input")?.write_all(input.as_bytes());
+    Ok(child.wait_with_output()?)
+}
+
+fn refusal(args: &[&str]) -> anyhow::Result<String> {
+    let output = output(args, "")?;
+    ensure!(!output.status.success(), "{args:?} succeeded");
+    Ok(String::from_utf8(output.stderr)?)
+}
+
+fn lines(text: &str) -> anyhow::Result<Vec<Value>> {
+    Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+}
+
+#[test]
+fn a_record_goes_round() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let broker = Settings::directory(folder.path()).start()?;
+    let with = |args: &[&str], input: &str| {
+        let target = ["--broker", broker.address.as_str()];
+        run(&[args, &target].concat(), input)
+    };
+    let made = with(&["topic", "create", "orders", "-p", "2", "-c", "retention.ms=60000"], "")?;
+    ensure!(made == "created orders with 2 partitions\n", "{made}");
+    with(&["topic", "create", "orders", "--if-not-exists"], "")?;
+
+    let input = "ada:one\nbo:\nada:three\n";
+    let produce = ["produce", "orders", "-K", ":", "-Z", "-H", "by=test", "-z", "lz4", "--json"];
+    let written: Value = serde_json::from_str(&with(&produce, input)?)?;
+    ensure!(written["records"] == 3, "{written}");
+    let read = lines(&with(&["consume", "orders", "--until", "end", "--json"], "")?)?;
+    let values: Vec<&Value> = read.iter().map(|record| &record["value"]).collect();
+    ensure!(values.len() == 3 && values.contains(&&Value::Null), "{read:?}");
+    ensure!(read[0]["headers"] == json!([{"name": "by", "value": "test"}]), "{read:?}");
+    let last = with(&["consume", "orders", "--from", "-1", "--until", "end", "-k"], "")?;
+    ensure!(last.lines().any(|line| line == "ada\tthree"), "{last}");
+
+    with(&["topic", "alter", "orders", "-p", "3", "--unset", "retention.ms"], "")?;
+    let shown: Value =
+        serde_json::from_str(&with(&["topic", "describe", "orders", "--json"], "")?)?;
+    ensure!(shown["partitions"].as_array().map(Vec::len) == Some(3), "{shown}");
+    ensure!(shown["configs"] == json!([]), "{shown}");
+    let listed = with(&["topic", "list"], "")?;
+    ensure!(listed.lines().nth(1).is_some_and(|line| line.starts_with("orders")), "{listed}");
+    let missing = ["consume", "nowhere", "--broker", &broker.address];
+    ensure!(refusal(&missing)?.contains("UNKNOWN_TOPIC_OR_PARTITION"), "no such topic");
+    with(&["topic", "delete", "orders"], "")?;
+    let left = with(&["topic", "list", "--json"], "")?;
+    ensure!(left.trim() == "[]", "{left}");
+    Ok(())
+}
+
+#[test]
+fn inspectors_look_beside_a_running_broker() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let broker = Settings::directory(folder.path()).start()?;
+    run(&["produce", "seen", "--broker", &broker.address], "a record\n")?;
+    let data = folder.path().join("data");
+    let place = ["--data-dir", data.to_str().context("the path is text")?, "--json"];
+    let ask = |args: &[&str]| -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&run(&[args, &place].concat(), "")?)?)
+    };
+    let chains = ask(&["slot", "list"])?;
+    let chain = chains[0]["chain"].to_string();
+    let before = slots(&data)?;
+    let listed = ask(&["slot", "list", &chain])?;
+    let slot = listed[0]["slot"].to_string();
+    let shown = ask(&["slot", "show", &chain, &slot, "--batches"])?;
+    ensure!(shown["runs"][0]["end_offset"] == 1, "{shown}");
+    let manifest = ask(&["manifest", "show"])?;
+    ensure!(manifest["topics"][0]["topic"] == "seen", "{manifest}");
+    ask(&["manifest", "topic", "seen", "--runs"])?;
+    ensure!(slots(&data)? == before, "an inspector wrote");
+    // Looked at, the broker is not fenced: what changes the manifest still works.
+    run(&["topic", "create", "unfenced", "--broker", &broker.address], "")?;
+    run(&["produce", "unfenced", "--broker", &broker.address], "another\n")?;
+    Ok(())
+}
+
+/// Every slot below `folder`, by path.
+fn slots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found.retain(|path| path.components().any(|part| part.as_os_str() == "w"));
+    found.sort();
+    Ok(found)
+}
+
+#[test]
+fn a_second_process_names_the_first() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let _broker = Settings::directory(folder.path()).start()?;
+    let ready: Value = serde_json::from_slice(&std::fs::read(folder.path().join("ready.json"))?)?;
+    let data = folder.path().join("data");
+    let data = data.to_str().context("the path is text")?;
+    let serve = ["serve", "--data-dir", data, "--listen", "localhost:0", "--http", "localhost:0"];
+    let said = refusal(&serve)?;
+    ensure!(said.contains(data) && said.contains(&ready["pid"].to_string()), "{said}");
+    Ok(())
+}
+
+#[test]
+fn every_fault_of_the_settings_is_said_at_once() -> anyhow::Result<()> {
+    let said = refusal(&["serve", "--listen", "10.0.0.1:0", "--set", "num.partitons=1"])?;
+    ensure!(said.contains("has 2 faults"), "{said}");
+    ensure!(said.contains("--insecure") && said.contains("`num.partitions`"), "{said}");
+    let printed = run(&["serve", "--print-config", "--set", "num.partitions=3"], "")?;
+    ensure!(printed.contains("num.partitions = 3  # from --set num.partitions"), "{printed}");
+    Ok(())
+}
+
+#[test]
+fn the_demo_tells_its_story() -> anyhow::Result<()> {
+    let told = run(&["demo", "--fast", "--orders", "20"], "")?;
+    ensure!(told.matches("-> proves: ").count() == 6 && told.contains("The end."), "{told}");
+    Ok(())
+}
