@@ -8,53 +8,53 @@
 //! acknowledgement, high watermark and wake-ups follow in slot order. The [`manifest`] learns of the slot later.
 
 // -- start-up --
-/// The command line: one file a subcommand; `serve` starts a [`node`], the others speak the Kafka protocol.
+// The command line: one file a subcommand; `serve` starts a [`node`], the others speak the Kafka protocol.
 pub mod cli;
-/// The composition root: the only place that builds parts, connects them and stops them.
+// The composition root: the only place that builds parts, connects them and stops them.
 pub mod node;
 
 // -- surfaces --
-/// HTTP for operators: `/metrics`, `/healthz`, `/readyz`.
+// HTTP for operators: `/metrics`, `/healthz`, `/readyz`.
 pub mod console;
-/// Producer, consumer and admin over the Kafka protocol, for the command line: works against any broker.
+// Producer, consumer and admin over the Kafka protocol, for the command line: works against any broker.
 pub mod client;
 
 // -- the broker's face --
-/// Sockets: listeners, frames in, responses out in request order.
+// Sockets: listeners, frames in, responses out in request order.
 pub mod server;
-/// One file a Kafka API: codec and authorisation on top of the domain below; the only place that knows error codes.
+// One file a Kafka API: codec and authorisation on top of the domain below; the only place that knows error codes.
 pub mod handlers;
 
 // -- who owns what --
-/// The cluster coordinator: a deterministic state machine over [`manifest`], answering only what is durable.
+// The cluster coordinator: a deterministic state machine over [`manifest`], answering only what is durable.
 pub mod coordinator;
-/// Retention and garbage collection: pure policies, and the sweep that deletes what nothing references.
+// Retention and garbage collection: pure policies, and the sweep that deletes what nothing references.
 pub mod maintenance;
 
 // -- the log --
-/// Partitions as plain state in a few shards: offsets, producers, epochs, reads, waiting fetches.
+// Partitions as plain state in a few shards: offsets, producers, epochs, reads, waiting fetches.
 pub mod log;
-/// The write-ahead chain: open slot, upload window, stability, fences, recovery. Invariant: acks follow slot order.
+// The write-ahead chain: open slot, upload window, stability, fences, recovery. Invariant: acks follow slot order.
 pub mod wal;
-/// A broker's view of the cluster: the metadata image as last heard, and the seam to the coordinator.
+// A broker's view of the cluster: the metadata image as last heard, and the seam to the coordinator.
 pub mod cluster;
-/// Which object holds which offsets: the seam [`manifest::client::ManifestClient`], its edits, state and store.
+// Which object holds which offsets: the seam [`manifest::client::ManifestClient`], its edits, state and store.
 pub mod manifest;
-/// The slot's byte layout: header, body, index, footer.
+// The slot's byte layout: header, body, index, footer.
 pub mod segment;
 
 // -- bytes and places --
-/// Kafka v2 record batches as views over shared bytes: validated without decoding records.
+// Kafka v2 record batches as views over shared bytes: validated without decoding records.
 pub mod record;
-/// The wire: frames, headers, version table, bounds; pure bytes to types.
+// The wire: frames, headers, version table, bounds; pure bytes to types.
 pub mod protocol;
-/// Caches that save reads of the bucket; never trusted for correctness.
+// Caches that save reads of the bucket; never trusted for correctness.
 pub mod cache;
-/// Objects by name: put-if-absent, ranges, retries, and the classification of what a failed put means.
+// Objects by name: put-if-absent, ranges, retries, and the classification of what a failed put means.
 pub mod object;
-/// Metrics registry and logging set-up.
+// Metrics registry and logging set-up.
 pub mod telemetry;
-/// Settings: defaults < file < environment < flags, every fault reported at once.
+// Settings: defaults < file < environment < flags, every fault reported at once.
 pub mod config;
-/// Ids, offsets, units, time, randomness, tasks.
+// Ids, offsets, units, time, randomness, tasks.
 pub mod base;

@@ -58,7 +58,7 @@ impl FromStr for ByteSize {
         let (digits, unit) = UNITS
             .iter()
             .find_map(|(name, unit)| lower.strip_suffix(name).map(|digits| (digits, *unit)))
-            .unwrap_or((lower.strip_suffix('b').unwrap_or(&lower), 1));
+            .unwrap_or_else(|| (lower.strip_suffix('b').unwrap_or(&lower), 1));
         let number: u64 = digits.trim().parse().map_err(|_| ParseByteSizeError(text.to_owned()))?;
         number.checked_mul(unit).map(Self).ok_or_else(|| ParseByteSizeError(text.to_owned()))
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::output::{self, Table, count, size};
 use super::settings::Settings;
 use super::time;
-use crate::base::clock::SystemClock;
+use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::ids::{ChainId, SlotId, TopicId};
 use crate::manifest::chain::{Chain, Phase};
 use crate::manifest::partition::Partition;
@@ -49,8 +49,8 @@ pub(super) struct Place {
 impl Place {
     async fn read(&self) -> anyhow::Result<(String, State)> {
         let config = self.settings.load(&[])?;
-        let clock = Arc::new(SystemClock);
-        let store = Box::pin(open(&config.store, Purpose::Inspect, clock.clone())).await?;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let store = Box::pin(open(&config.store, Purpose::Inspect, Arc::clone(&clock))).await?;
         let cluster = config.node.cluster_id;
         let options = Options {
             raw: store.raw(),

@@ -1,6 +1,6 @@
 //! The cluster coordinator: a deterministic state machine over [`crate::manifest`], answering only what is durable.
 //!
-//! [`machine`] decides: `apply(event) -> effects`, no clock, no store, one file a concern beside it. [`service`] owns
+//! `machine` decides: `apply(event) -> effects`, no clock, no store, one file a concern beside it. `service` owns
 //! it: events are taken in order, what a group of them changes is one durable write, and only then are they answered.
 //! [`Coordinator`] is the handle, and both seams ([`crate::manifest::ManifestClient`], [`crate::cluster::ClusterClient`]).
 

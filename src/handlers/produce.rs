@@ -69,8 +69,10 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
             let mut partitions = Vec::with_capacity(parts.len());
             for part in parts {
                 // With acks=0 nobody waits for an answer, only the requests behind this one.
-                let part =
-                    if acks == 0 { part.settle().await } else { part.settle_by(deadline).await };
+                let part = match acks {
+                    0 => part.settle().await,
+                    _ => part.settle_by(deadline).await,
+                };
                 failed |= part.error != ErrorCode::None;
                 partitions.push(part);
             }

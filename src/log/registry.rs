@@ -232,18 +232,21 @@ impl Registry {
             }
             seen = now.stable;
             if now.ended.is_some() {
-                if let Some(()) = self.read(|generation| {
-                    if generation.wal.chain() == wal.chain() {
-                        generation.close();
-                    }
-                }) {
-                    tracing::info!(chain = %wal.chain(), "partitions closed with their chain");
-                }
+                self.close_with(&wal);
                 return;
             }
             if progress.changed().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Closes what `wal` led, unless the next generation is installed already.
+    fn close_with(&self, wal: &Wal) {
+        let generation = self.0.generation.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(generation) = generation.as_ref().filter(|now| now.wal.chain() == wal.chain()) {
+            generation.close();
+            tracing::info!(chain = %wal.chain(), "partitions closed with their chain");
         }
     }
 

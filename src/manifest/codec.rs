@@ -27,9 +27,6 @@ use crate::base::ids::{BrokerId, ChainId, ProducerId, SlotId, TopicId, TopicPart
 /// The version that this build writes.
 const VERSION: u8 = 1;
 
-/// The first key of the slot rows, and the end of them: they are read apart from the others.
-pub(crate) const SLOTS: (&[u8], &[u8]) = (b"s", b"t");
-
 /// The one row that says who holds the coordinator's term.
 pub(crate) const META: &[u8] = b"m";
 
@@ -146,7 +143,9 @@ pub(crate) fn value(state: &State, key: &RowKey) -> Option<Bytes> {
         RowKey::Partition(tp) => write_partition(&mut out, state.partition(tp)?),
         RowKey::Slot(..) => return None,
         RowKey::Configs(owner) => write_configs(&mut out, state.configs.get(owner)?),
-        RowKey::Gone(id) => drop(out.chain(*state.gone.get(id)?)),
+        RowKey::Gone(id) => {
+            out.chain(*state.gone.get(id)?);
+        }
         RowKey::Deletion(chain, from) => {
             let queued = state.deletions.get(&(*chain, *from))?;
             out.slot(queued.end).i64(queued.queued_at.0);
@@ -193,7 +192,9 @@ pub(crate) fn read_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
 
 fn write_broker(out: &mut Writer, broker: &Broker) {
     out.incarnation(broker.incarnation).chain(broker.chain);
-    out.option(broker.rack.as_deref(), |out, rack| drop(out.text(rack)));
+    out.option(broker.rack.as_deref(), |out, rack| {
+        out.text(rack);
+    });
     out.list(broker.listeners.iter(), |out, (name, endpoint)| {
         out.text(name).text(&endpoint.host).u16(endpoint.port);
     });
@@ -235,7 +236,9 @@ pub(crate) fn read_chain(bytes: &[u8]) -> Result<Chain, Malformed> {
 
 fn write_topic(out: &mut Writer, topic: &Topic) {
     out.text(&topic.name).bool(topic.internal).bool(topic.deleting).i16(topic.replication_factor);
-    out.list(topic.configs.iter(), |out, (key, value)| drop(out.text(key).text(value)));
+    out.list(topic.configs.iter(), |out, (key, value)| {
+        out.text(key).text(value);
+    });
 }
 
 pub(crate) fn read_topic(bytes: &[u8]) -> Result<Topic, Malformed> {
@@ -247,7 +250,9 @@ pub(crate) fn read_topic(bytes: &[u8]) -> Result<Topic, Malformed> {
 }
 
 fn write_configs(out: &mut Writer, configs: &BTreeMap<String, String>) {
-    out.list(configs.iter(), |out, (key, value)| drop(out.text(key).text(value)));
+    out.list(configs.iter(), |out, (key, value)| {
+        out.text(key).text(value);
+    });
 }
 
 pub(crate) fn read_configs(bytes: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
@@ -267,15 +272,23 @@ fn read_mark(r: &mut Reader<'_>) -> Result<Mark, Malformed> {
 }
 
 fn write_partition(out: &mut Writer, partition: &Partition) {
-    out.list(partition.replicas.iter(), |out, broker| drop(out.i32(broker.0)));
-    out.option(partition.lease, |out, chain| drop(out.chain(chain)));
+    out.list(partition.replicas.iter(), |out, broker| {
+        out.i32(broker.0);
+    });
+    out.option(partition.lease, |out, chain| {
+        out.chain(chain);
+    });
     out.i32(partition.leader_epoch.0);
     out.i64(partition.log_start.0).i64(partition.start.0).i64(partition.end.0);
     out.option(partition.offline.as_ref(), |out, offline| write_mark(out, offline.since));
-    out.list(partition.epochs.iter(), |out, epoch| drop(out.i32(epoch.epoch.0).i64(epoch.start.0)));
+    out.list(partition.epochs.iter(), |out, epoch| {
+        out.i32(epoch.epoch.0).i64(epoch.start.0);
+    });
     out.list(partition.grants.iter(), |out, grant| {
         out.i32(grant.epoch.0).chain(grant.chain).slot(grant.from);
-        out.option(grant.until, |out, until| drop(out.slot(until)));
+        out.option(grant.until, |out, until| {
+            out.slot(until);
+        });
     });
 }
 
@@ -317,9 +330,11 @@ pub(crate) fn slot_value(row: &SlotRow) -> Bytes {
         out.u64(run.position).u64(run.bytes).i64(run.max_timestamp.0);
     });
     out.list(row.checkpoints.iter(), |out, row| {
-        drop(out.partition(row.tp).i32(row.leader_epoch.0))
+        out.partition(row.tp).i32(row.leader_epoch.0);
     });
-    out.list(row.releases.iter(), |out, row| drop(out.partition(row.tp).i32(row.leader_epoch.0)));
+    out.list(row.releases.iter(), |out, row| {
+        out.partition(row.tp).i32(row.leader_epoch.0);
+    });
     Bytes::from(out.0)
 }
 

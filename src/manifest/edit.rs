@@ -53,7 +53,7 @@ pub(crate) enum Edit {
 
 /// A coordinator's time in office.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Term {
+pub(crate) struct Term {
     /// Grows with each coordinator.
     pub term: u64,
     /// The node that holds it.

@@ -1,8 +1,8 @@
 //! Which object holds which offsets: the seam [`client::ManifestClient`], its edits, state and store.
 //!
 //! Everything below [`crate::coordinator`] knows the coordinator only as [`client::ManifestClient`]: asynchronous, fallible,
-//! possibly far away or down. The state in memory is a pure function of edits ([`state`]); each durable write is the rows
-//! that a group of edits changed ([`codec`], [`store`]); a restart rebuilds the same state from the rows ([`load`]).
+//! possibly far away or down. The state in memory is a pure function of edits (`state`); each durable write is the rows
+//! that a group of edits changed (`codec`, [`store`]); a restart rebuilds the same state from the rows (`load`).
 
 pub(crate) mod chain;
 pub mod client;

@@ -1,6 +1,6 @@
 //! The manifest's rows in SlateDB: log, checkpoint and writer fence, in the same bucket as the data.
 //!
-//! Owns how SlateDB is set up and what its errors mean. Each [`Store::write`] is one batch, atomic, and durable before it
+//! Owns how SlateDB is set up and what its errors mean. Each `Store::write` is one batch, atomic, and durable before it
 //! answers. SlateDB admits one writer: opening fences the one before, whose next write answers [`StoreError::Fenced`].
 //! Nothing else of the program names SlateDB.
 

@@ -117,7 +117,7 @@ impl Rows {
     pub(crate) fn write_kept(&mut self, state: &State) {
         let changes = &state.changes;
         for (chain, row) in &changes.slots {
-            let key = super::state::RowKey::Slot(*chain, row.slot);
+            let key = RowKey::Slot(*chain, row.slot);
             self.0.insert(codec::key(&key).to_vec(), codec::slot_value(row).to_vec());
         }
         for key in &changes.rows {
@@ -134,10 +134,6 @@ impl Rows {
             loader.add(key, value).expect("rows that were just written");
         }
         loader.finish().expect("rows of a sound state")
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The slot: one write-once object of a chain, with the batches of many partitions and an index of them.
 //!
-//! Owns the byte layout ([`format`]), its writer and its reader. Does not own names, uploads (`wal`, `object`) or what an
+//! Owns the byte layout ([`mod@format`]), its writer and its reader. Does not own names, uploads (`wal`, `object`) or what an
 //! entry means for a partition's state (`log`). Bytes from a bucket are foreign: reading them gives an [`Error`], never a
 //! panic, and no count is believed beyond the bytes that are there.
 

@@ -67,7 +67,7 @@ impl FrameReader {
             if self.partial.is_some() {
                 return self.finish_partial().await;
             }
-            if let Some(frame) = self.from_small()? {
+            if let Some(frame) = self.take_small()? {
                 return Ok(frame);
             }
             if self.partial.is_none() {
@@ -77,7 +77,7 @@ impl FrameReader {
     }
 
     /// Takes a frame that has wholly arrived, or starts a large one.
-    fn from_small(&mut self) -> Result<Option<Frame>, FrameError> {
+    fn take_small(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some(prefix) = self.small.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let claimed = i32::from_be_bytes(*prefix);
         let length = usize::try_from(claimed)

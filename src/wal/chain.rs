@@ -52,10 +52,13 @@ impl Pace {
     }
 }
 
+/// What became of one slot's put.
+type Uploaded = (SlotId, Result<(), End>);
+
 pub(super) struct Chain {
     shared: Arc<Shared>,
     pending: Pending,
-    uploads: FuturesUnordered<JoinHandle<Option<(SlotId, Result<(), End>)>>>,
+    uploads: FuturesUnordered<JoinHandle<Option<Uploaded>>>,
     previous_index_crc: u32,
     local: bool,
     pace: Pace,
@@ -182,10 +185,7 @@ impl Chain {
         self.uploads.push(task::spawn("wal-upload", upload::run(upload)));
     }
 
-    fn finished(
-        &mut self,
-        done: Result<Option<(SlotId, Result<(), End>)>, tokio::task::JoinError>,
-    ) -> Option<End> {
+    fn finished(&mut self, done: Result<Option<Uploaded>, tokio::task::JoinError>) -> Option<End> {
         // A panic of the task has been reported by `base::task`; here it must never pass for a stored slot.
         let Ok(Some((slot, outcome))) = done else { return Some(End::Closed) };
         match outcome {

@@ -114,11 +114,8 @@ impl Recoverer {
             let free = loop {
                 match names.next().await.expect("names never end")? {
                     Found::Data(data) => {
-                        part.push(data.row);
                         next = next.next();
-                        if part.len() == ROWS_MAX {
-                            self.submit(chain.chain, std::mem::take(&mut part)).await?;
-                        }
+                        self.gather(chain.chain, &mut part, data.row).await?;
                     }
                     Found::Fence => break false,
                     Found::Free => break true,
@@ -251,6 +248,17 @@ impl Recoverer {
     async fn durable(&self, key: &Key, found: Found) -> Result<Found, Error> {
         self.store.make_durable(key).await?;
         Ok(found)
+    }
+
+    /// Adds a row to `part`, which goes to the coordinator when it is full.
+    async fn gather(
+        &self,
+        chain: ChainId,
+        part: &mut Vec<SlotRow>,
+        row: SlotRow,
+    ) -> Result<(), Error> {
+        part.push(row);
+        if part.len() == ROWS_MAX { self.submit(chain, std::mem::take(part)).await } else { Ok(()) }
     }
 
     async fn submit(&self, chain: ChainId, rows: Vec<SlotRow>) -> Result<(), Error> {

@@ -248,12 +248,7 @@ impl State {
             }
             let slot = usize::from(at);
             if who == 1 && !self.stop_planted {
-                for stop in (slot..rules.slots).filter(|stop| self.store[*stop] == Cell::Free) {
-                    next.push(self.with(|s| {
-                        s.store[stop] = Cell::Fence;
-                        s.stop_planted = true;
-                    }));
-                }
+                self.plant_stop(rules, slot, next);
             }
             let seal = |s: &mut Self, end: u8| s.recoverers[who].sealed = Some(end);
             if !rules.end_needs_all_below
@@ -275,6 +270,16 @@ impl State {
                     seal(s, at);
                 })),
             }
+        }
+    }
+
+    /// The stop fence goes to any free name from `slot` on.
+    fn plant_stop(&self, rules: &Rules, slot: usize, next: &mut Vec<Self>) {
+        for stop in (slot..rules.slots).filter(|stop| self.store[*stop] == Cell::Free) {
+            next.push(self.with(|s| {
+                s.store[stop] = Cell::Fence;
+                s.stop_planted = true;
+            }));
         }
     }
 

@@ -175,13 +175,11 @@ async fn partitions_are_added_to_topics_named_once() {
     assert_eq!(fake.asked(), ["grow orders to 5", "grow gone to 2"]);
 }
 
-/// Pages of `(topic, partitions)` and where the next one starts.
-fn check_page(
-    limit: i32,
-    topics: &[&str],
-    cursor: Option<(&str, i32)>,
-    expected: (&[(&str, i16, &[i32])], Option<(&str, i32)>),
-) {
+/// What a page names: topics with error code and partitions, and where the next page starts.
+type Page<'a> = (&'a [(&'a str, i16, &'a [i32])], Option<(&'a str, i32)>);
+
+/// Asks for one page.
+fn check_page(limit: i32, topics: &[&str], cursor: Option<(&str, i32)>, expected: Page<'_>) {
     let fake = fake();
     let asked = |called: &&str| TopicRequest::default().with_name(name(called));
     let at = |(called, index): (&str, i32)| {

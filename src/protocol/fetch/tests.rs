@@ -73,9 +73,9 @@ fn response(rng: &Rng, version: i16) -> FetchResponse {
         last_stable_offset: offset(),
         log_start_offset: offset(),
         diverging_epoch: (version >= 12 && some())
-            .then(|| EpochEndOffset { epoch: LeaderEpoch(8), end_offset: offset() }),
+            .then_some(EpochEndOffset { epoch: LeaderEpoch(8), end_offset: offset() }),
         current_leader: (version >= 12 && some())
-            .then(|| LeaderIdAndEpoch { leader: BrokerId(3), epoch: LeaderEpoch(9) }),
+            .then_some(LeaderIdAndEpoch { leader: BrokerId(3), epoch: LeaderEpoch(9) }),
         aborted_transactions: some().then(|| {
             let aborted =
                 || AbortedTransaction { producer_id: ProducerId(5), first_offset: offset() };

@@ -92,7 +92,7 @@ fn response(rng: &Rng, version: i16) -> (ProduceResponse, k::ProduceResponse) {
             },
             error_message: text(rng).filter(|_| version >= 8),
             current_leader: (version >= 10 && rng.below(2) == 0)
-                .then(|| LeaderIdAndEpoch { leader: BrokerId(3), epoch: LeaderEpoch(index) }),
+                .then_some(LeaderIdAndEpoch { leader: BrokerId(3), epoch: LeaderEpoch(index) }),
             ..PartitionProduceResponse::refused(index, error)
         }
     };
