@@ -32,6 +32,8 @@ pub mod coordinator;
 pub mod maintenance;
 
 // -- the log --
+// Internal topics as state machines: created on first use, replayed on becoming leader, written by ordinary appends.
+pub mod state_topic;
 // Partitions as plain state in a few shards: offsets, producers, epochs, reads, waiting fetches.
 pub mod log;
 // The write-ahead chain: open slot, upload window, stability, fences, recovery. Invariant: acks follow slot order.

@@ -61,6 +61,7 @@ struct Inner {
     parts: RegistryParts,
     generation: RwLock<Option<Generation>>,
     applied: watch::Sender<u64>,
+    changes: watch::Sender<u64>,
 }
 
 /// The partitions led here.
@@ -75,7 +76,14 @@ impl Registry {
             parts,
             generation: RwLock::default(),
             applied: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
         }))
+    }
+
+    /// News that partitions may have been opened or closed here.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// The reader of the store.
@@ -191,6 +199,7 @@ impl Registry {
             *applied = image.version.max(*applied);
             newer
         });
+        self.0.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Ends the leases of partitions whose topic is being deleted, and tells the coordinator once that is stable.
