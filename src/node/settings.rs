@@ -10,7 +10,7 @@ use crate::object::retry::Policy;
 use crate::object::{Locality, Store};
 use crate::record::TimestampType;
 use crate::record::compression::{Compression, Target};
-use crate::server::{self, Bound, RequestBudget, ServerSettings};
+use crate::server::{self, Bound, FrameBuffers, RequestBudget, ServerSettings};
 use crate::wal;
 
 /// Questions that may wait at the coordinator.
@@ -98,6 +98,10 @@ pub(super) fn server(config: &Config, metrics: server::Metrics) -> ServerSetting
         connections_max: server.max_connections,
         idle_max: server.connections_max_idle,
         budget: RequestBudget::new(ByteSize(server.queued_max_request_bytes.0)),
+        // As much as records in memory may take: the buffers of all of them may come back at once.
+        buffers: FrameBuffers::new(
+            config.wal.memory_bytes.as_usize().saturating_add(config.log.tail_bytes.as_usize()),
+        ),
         metrics,
     }
 }

@@ -16,6 +16,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::watch;
 
 use super::budget::RequestBudget;
+use super::buffers::FrameBuffers;
 use super::frames::{Frame, FrameError, FrameReader};
 use super::metrics::Metrics;
 use crate::handlers::{self, Answering, Outcome, Session, Step};
@@ -31,6 +32,7 @@ pub(super) struct ConnectionSettings {
     pub(super) request_bytes_max: usize,
     pub(super) idle_max: Option<Duration>,
     pub(super) budget: RequestBudget,
+    pub(super) buffers: FrameBuffers,
     pub(super) metrics: Metrics,
 }
 
@@ -75,7 +77,8 @@ impl Connection {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let (reader, writer) = socket.into_split();
-        let frames = FrameReader::new(reader, settings.request_bytes_max, settings.budget.clone());
+        let (budget, buffers) = (settings.budget.clone(), settings.buffers.clone());
+        let frames = FrameReader::new(reader, settings.request_bytes_max, budget, buffers);
         Self {
             session: Arc::new(session),
             frames,

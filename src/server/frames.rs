@@ -9,11 +9,12 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
 
 use super::budget::{FREE_BYTES, Granted, RequestBudget};
+use super::buffers::{self, Buffer, FrameBuffers};
 
 /// What one read of small frames asks for.
 const READ_BYTES: usize = 16 << 10;
 /// Frames up to this size get their whole buffer at once.
-const TRUSTED_BYTES: usize = 2 << 20;
+const TRUSTED_BYTES: usize = buffers::LARGEST;
 const LENGTH_BYTES: usize = 4;
 
 /// Why reading ended.
@@ -42,7 +43,7 @@ pub(super) struct Frame {
 #[derive(Debug)]
 struct Partial {
     length: usize,
-    buffer: BytesMut,
+    buffer: Buffer,
     granted: Granted,
 }
 
@@ -52,13 +53,19 @@ pub(super) struct FrameReader {
     socket: OwnedReadHalf,
     bytes_max: usize,
     budget: RequestBudget,
+    buffers: FrameBuffers,
     small: BytesMut,
     partial: Option<Partial>,
 }
 
 impl FrameReader {
-    pub(super) fn new(socket: OwnedReadHalf, bytes_max: usize, budget: RequestBudget) -> Self {
-        Self { socket, bytes_max, budget, small: BytesMut::new(), partial: None }
+    pub(super) fn new(
+        socket: OwnedReadHalf,
+        bytes_max: usize,
+        budget: RequestBudget,
+        buffers: FrameBuffers,
+    ) -> Self {
+        Self { socket, bytes_max, budget, buffers, small: BytesMut::new(), partial: None }
     }
 
     /// The next frame. Cancel-safe.
@@ -94,8 +101,8 @@ impl FrameReader {
             self.small.advance(LENGTH_BYTES);
             let arrived = self.small.split();
             self.small = BytesMut::new();
-            let mut buffer = BytesMut::with_capacity(length.min(TRUSTED_BYTES));
-            buffer.extend_from_slice(&arrived);
+            let mut buffer = self.buffers.take(length.min(TRUSTED_BYTES));
+            buffer.bytes_mut().extend_from_slice(&arrived);
             self.partial = Some(Partial { length, buffer, granted: Granted::default() });
         }
         Ok(None)
@@ -122,23 +129,24 @@ impl FrameReader {
 
     async fn finish_partial(&mut self) -> Result<Frame, FrameError> {
         let partial = self.partial.as_mut().expect("the caller looked");
-        while partial.buffer.len() < partial.length {
-            let missing = partial.length - partial.buffer.len();
-            if partial.buffer.capacity() == partial.buffer.len() {
+        let buffer = partial.buffer.bytes_mut();
+        while buffer.len() < partial.length {
+            let missing = partial.length - buffer.len();
+            if buffer.capacity() == buffer.len() {
                 // What has arrived doubles: a claim of 100 MiB costs 2 MiB until 2 MiB are here.
-                let more = missing.min(partial.buffer.len());
+                let more = missing.min(buffer.len());
                 if !self.budget.grow(&mut partial.granted, more).await {
                     return Err(FrameError::NoMemory { length: partial.length });
                 }
-                partial.buffer.reserve(more);
+                buffer.reserve_exact(more);
             }
             let mut limited = (&mut self.socket).take(missing as u64);
-            if limited.read_buf(&mut partial.buffer).await? == 0 {
+            if limited.read_buf(buffer).await? == 0 {
                 return Err(FrameError::Truncated);
             }
         }
         let Partial { buffer, granted, length } = self.partial.take().expect("it was there");
-        debug_assert!(length <= FREE_BYTES || buffer.len() == length);
+        debug_assert!(length <= FREE_BYTES || buffer.as_ref().len() == length);
         Ok(Frame { bytes: buffer.freeze(), granted })
     }
 }

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{Semaphore, watch};
 
 use super::budget::RequestBudget;
+use super::buffers::FrameBuffers;
 use super::connection::{Connection, ConnectionSettings};
 use super::metrics::Metrics;
 use crate::base::clock::sleep;
@@ -30,6 +31,8 @@ pub struct ServerSettings {
     pub idle_max: Option<Duration>,
     /// Memory of requests on their way in.
     pub budget: RequestBudget,
+    /// Memory of large frames, used again.
+    pub buffers: FrameBuffers,
     /// Figures.
     pub metrics: Metrics,
 }
@@ -97,6 +100,7 @@ impl Listeners {
     #[must_use]
     pub fn start(bound: Vec<Bound>, context: &Arc<Context>, settings: &ServerSettings) -> Self {
         let (stop, stopped) = watch::channel(false);
+        settings.buffers.start_trimming();
         let connections_max =
             u32::try_from(settings.connections_max).unwrap_or(u32::MAX).min(1 << 28);
         let open = Arc::new(Semaphore::new(connections_max as usize));
@@ -167,6 +171,7 @@ impl Acceptor {
             request_bytes_max: self.settings.request_bytes_max,
             idle_max: self.settings.idle_max,
             budget: self.settings.budget.clone(),
+            buffers: self.settings.buffers.clone(),
             metrics: metrics.clone(),
         };
         let connection = Connection::new(session, socket, settings, self.stopped.clone());

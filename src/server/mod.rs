@@ -4,11 +4,13 @@
 //! until they have arrived.
 
 mod budget;
+mod buffers;
 mod connection;
 mod frames;
 mod listener;
 mod metrics;
 
 pub use budget::RequestBudget;
+pub use buffers::FrameBuffers;
 pub use listener::{Bound, Listeners, ServerSettings};
 pub use metrics::Metrics;

@@ -99,8 +99,10 @@ pub(super) fn consume_rows() -> Vec<Box<dyn Row>> {
 }
 
 /// Topic settings that let a store of limited size follow a producer at full speed.
-fn short_retention(partitions: i32) -> [(&'static str, String); 1] {
-    [("retention.bytes", ((256 << 20) / partitions).to_string())]
+fn short_retention(partitions: i32) -> [(&'static str, String); 2] {
+    let kept = (256 << 20) / partitions;
+    // Kafka deletes whole segments.
+    [("retention.bytes", kept.to_string()), ("segment.bytes", (kept / 4).max(1 << 20).to_string())]
 }
 
 impl Row for Produce {
