@@ -14,7 +14,7 @@ pub struct Options {
     #[arg(long)]
     pub targets: bool,
     /// Rounds of each row: a round is one turn of each system.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, overrides_with = "rounds")]
     pub rounds: usize,
     /// Factor on every volume and duration; below 1 for a quick look.
     #[arg(long, default_value_t = 1.0)]
@@ -46,6 +46,12 @@ pub struct Options {
     /// First of the ports that brokers take.
     #[arg(long, default_value_t = 19_200)]
     pub first_port: u16,
+    /// Sample the stacks of Thalweg's threads with `perf` in the turns that count, into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub perf: Option<PathBuf>,
+    /// How `perf` unwinds: `dwarf,BYTES`, or `fp` for a program with frame pointers.
+    #[arg(long, default_value = "dwarf,16384", value_name = "MODE")]
+    pub perf_unwind: String,
     /// Write table, JSON and pictures to this folder.
     #[arg(long, value_name = "DIR")]
     pub results: Option<PathBuf>,

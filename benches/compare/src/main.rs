@@ -5,6 +5,7 @@ mod floor;
 mod librd;
 mod limits;
 mod load;
+mod perf;
 mod process;
 mod report;
 mod rows;
@@ -23,6 +24,7 @@ use clap::Parser;
 use crate::{
     cli::{Choice, Options},
     limits::Limits,
+    perf::Perf,
     process::Scratch,
     report::{Machine, Report},
     rows::Row,
@@ -46,12 +48,14 @@ fn main() -> anyhow::Result<()> {
     eprintln!("measuring the machine");
     let limits = Limits::measure(scratch.path(), &launcher.emulator)?;
     let machine = Machine::read(launcher.kafka.as_ref().map(|kafka| kafka.version.as_str()));
+    let perf = options.perf.clone().map(|into| Perf::new(into, options.perf_unwind.clone()));
     let mut runner = Runner {
         launcher: &launcher,
         scratch: &scratch,
         limits: &limits,
         rounds: options.rounds,
         scale: options.scale,
+        perf: perf.as_ref(),
         lines: Vec::new(),
         remarks: Vec::new(),
     };

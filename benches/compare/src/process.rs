@@ -9,13 +9,17 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Mutex,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+
+/// How long an interrupted program may take to write its result.
+const INTERRUPT_TIME_MAX: Duration = Duration::from_secs(60);
 
 static RUNNING: Mutex<BTreeMap<u32, String>> = Mutex::new(BTreeMap::new());
 static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -125,6 +129,17 @@ impl Process {
     /// `kill -9`, and waits until it is gone.
     pub fn kill(mut self) {
         self.end();
+    }
+
+    /// Ctrl-C, for a program that writes its result then; waits until it is gone.
+    pub fn interrupt(mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.pid())?), Signal::SIGINT)?;
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(began.elapsed() < INTERRUPT_TIME_MAX, "process {} does not end", self.pid());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     fn end(&mut self) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     limits::Limits,
+    perf::Perf,
     process::Scratch,
     report::Line,
     rows::{Measured, Row, target},
@@ -27,6 +28,8 @@ pub struct Runner<'a> {
     pub rounds: usize,
     /// Factor on volumes and durations.
     pub scale: f64,
+    /// Samples Thalweg's stacks in turns that count.
+    pub perf: Option<&'a Perf>,
     /// The lines so far.
     pub lines: Vec<Line>,
     /// Turns that failed or were disturbed.
@@ -55,6 +58,7 @@ impl Runner<'_> {
         let warm_up = row.warm_up_turns();
         for round in 0..warm_up + rounds {
             let counts = round >= warm_up;
+            stage.perf = self.perf.filter(|_| counts);
             for system in systems.clone() {
                 let title = if counts {
                     format!("round {}/{rounds}", round - warm_up + 1)

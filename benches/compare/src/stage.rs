@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     limits::Limits,
+    perf::{Perf, Sampling},
     process::Scratch,
     system::{Broker, Emulator, Launcher, Setup, Store, System},
     usage::{Meter, Reading, settle},
@@ -23,6 +24,8 @@ pub struct Stage<'a> {
     pub limits: &'a Limits,
     /// Factor on every volume and duration.
     pub scale: f64,
+    /// Samples Thalweg's stacks during metered loads.
+    pub perf: Option<&'a Perf>,
     brokers: BTreeMap<System, Broker>,
     emulator: Option<Emulator>,
     topics: u32,
@@ -63,6 +66,7 @@ impl<'a> Stage<'a> {
             scratch,
             limits,
             scale,
+            perf: None,
             brokers: BTreeMap::new(),
             emulator: None,
             topics: 0,
@@ -169,6 +173,8 @@ impl<'a> Stage<'a> {
     ) -> anyhow::Result<Metered<T>> {
         let mut pids = vec![self.pid(system)];
         pids.extend(self.emulator.as_ref().map(Emulator::pid));
+        let perf = self.perf.filter(|_| system == System::Thalweg);
+        let sampling = perf.map(|perf| perf.start(pids[0])).transpose()?;
         let meter = Meter::start(&pids)?;
         let began = Instant::now();
         let result = load();
@@ -176,6 +182,7 @@ impl<'a> Stage<'a> {
             broker.check()?;
         }
         let (result, reading, seconds) = (result?, meter.read()?, began.elapsed().as_secs_f64());
+        sampling.map(Sampling::end).transpose()?;
         self.disturbance = self.disturbance.max(reading.foreign / seconds);
         Ok(Metered { result, reading, seconds })
     }
