@@ -18,11 +18,16 @@ use crate::base::ids::{ChainId, SlotId};
 use crate::manifest;
 use crate::manifest::client::ROWS_MAX;
 use crate::manifest::row::{CheckpointRow, ReleaseRow, RunRow, SlotRow};
+use crate::object::Locality;
 use crate::segment::SlotFooter;
 use crate::segment::SlotIndex;
 
-/// How long a first row waits for others to share its commit.
-const GATHER: Duration = Duration::from_millis(100);
+/// How long a first row waits for others to share its commit, on a local store.
+const GATHER_LOCAL: Duration = Duration::from_millis(100);
+/// The same on a bucket, where a commit is a request that is paid for. A takeover looks at so much more of the chain.
+const GATHER_BUCKET: Duration = Duration::from_secs(2);
+/// So many rows wait for no more: a takeover stays short however fast slots come.
+const GATHER_ROWS: usize = 128;
 
 /// Stable slots that the manifest does not have yet.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub(super) struct Uncommitted {
     rows: Mutex<Rows>,
     committed: watch::Sender<u64>,
     arrived: Notify,
+    /// Somebody waits for the commit of what is here.
+    wanted: Notify,
     /// What the waiting rows hold in memory.
     bytes: AtomicU64,
 }
@@ -46,6 +53,7 @@ impl Default for Uncommitted {
             rows: Mutex::default(),
             committed: watch::Sender::new(0),
             arrived: Notify::new(),
+            wanted: Notify::new(),
             bytes: AtomicU64::new(0),
         }
     }
@@ -61,8 +69,12 @@ impl Uncommitted {
         let mut rows = self.rows();
         rows.oldest.get_or_insert_with(Instant::now);
         rows.waiting.push_back(row);
+        let many = rows.waiting.len() >= GATHER_ROWS;
         drop(rows);
         self.arrived.notify_one();
+        if many {
+            self.wanted.notify_one();
+        }
     }
 
     /// The number of committed slots.
@@ -70,8 +82,9 @@ impl Uncommitted {
         *self.committed.borrow()
     }
 
-    /// Waits until slots below `slots` are committed.
+    /// Waits until slots below `slots` are committed, which then waits for no more of them.
     pub(super) async fn drained(&self, slots: u64) {
+        self.wanted.notify_one();
         let mut committed = self.committed.subscribe();
         // The sender lives as long as self, so this ends only by reaching it.
         let _ = committed.wait_for(|committed| *committed >= slots).await;
@@ -138,6 +151,10 @@ pub(super) fn row_of(slot: SlotId, index: &SlotIndex, bytes: u64, footer: &SlotF
 /// Commits until the chain has ended and nothing is left, or the coordinator refuses.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut progress = shared.progress.subscribe();
+    let gather = match shared.parts.store.locality() {
+        Locality::Bucket => GATHER_BUCKET,
+        Locality::Memory | Locality::Directory => GATHER_LOCAL,
+    };
     loop {
         let part = shared.uncommitted.next_part();
         if !part.is_empty() {
@@ -155,7 +172,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
             _ = progress.wait_for(|progress| progress.ended.is_some()) => false,
         };
         if arrived && shared.ended().is_none() {
-            sleep(GATHER).await;
+            tokio::select! {
+                biased;
+                () = shared.uncommitted.wanted.notified() => {}
+                _ = progress.wait_for(|progress| progress.ended.is_some()) => {}
+                () = sleep(gather) => {}
+            }
         }
     }
 }
