@@ -22,7 +22,7 @@ use super::metrics::Metrics;
 use crate::handlers::{self, Answering, Outcome, Session, Step};
 
 /// Produce requests of one connection that may be unanswered at once.
-const PIPELINED_MAX: usize = 256;
+const PIPELINED_MAX: usize = 1024;
 /// Slices handed to one write.
 const SLICES_MAX: usize = 64;
 
