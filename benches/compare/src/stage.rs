@@ -126,6 +126,11 @@ impl<'a> Stage<'a> {
         self.brokers[&system].pid()
     }
 
+    /// The sum of one of Thalweg's counters over its labels.
+    pub fn counter(&self, name: &str) -> anyhow::Result<f64> {
+        self.brokers[&System::Thalweg].counter(name)
+    }
+
     /// Ends the row's broker of a system, so that the next turn starts with an empty one.
     pub fn close(&mut self, system: System) {
         self.brokers.remove(&system);

@@ -83,7 +83,9 @@ impl Row for Puts {
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
-        const PUTS: Figure = Figure::new("PUTs", "1/GiB", Better::Lower, 0);
+        const SLOTS: Figure = Figure::new("slots", "1/GiB", Better::Lower, 0);
+        const HEDGES: Figure = Figure::new("hedges", "1/GiB", Better::Lower, 1);
+        const PUTS: Figure = Figure::new("PUTs of any kind", "1/GiB", Better::Lower, 0);
         const ALL: Figure = Figure::new("requests of any kind", "1/GiB", Better::Lower, 0);
         const DOLLARS: Figure = Figure::new("requests' price", "$/TiB", Better::Lower, 2);
         const OVERHEAD: Figure = Figure::new("bytes written a byte", "of 1", Better::Lower, 3);
@@ -97,7 +99,13 @@ impl Row for Puts {
         let load = load(stage, &topic, 62_500, 20.0);
         let url = stage.emulator("s3-standard")?.url.clone();
         act(&url, "reset")?;
+        let written = |stage: &Stage<'_>| -> anyhow::Result<[f64; 2]> {
+            let hedges = stage.counter("thalweg_object_put_hedges_total")?;
+            Ok([stage.counter("thalweg_wal_stable_slots_total")?, hedges])
+        };
+        let before = written(stage)?;
         let metered = stage.metered(system, || load.run(|| Ok(())))?;
+        let after = written(stage)?;
         let statement = stage.emulator("s3-standard")?.statement()?;
         stage.drop_topic(system, &topic)?;
         let bytes = metered.result.acknowledged.load(Ordering::Relaxed) as f64 * 1_024.0;
@@ -105,6 +113,8 @@ impl Row for Puts {
         let all = ["put", "get", "head", "list", "upload_part", "multipart", "copy"];
         let requests: u64 = all.iter().map(|operation| statement.requests(operation)).sum();
         Ok(vec![
+            Measured::new(SLOTS, (after[0] - before[0]) / gibibytes),
+            Measured::new(HEDGES, (after[1] - before[1]) / gibibytes),
             Measured::new(PUTS, statement.requests("put") as f64 / gibibytes),
             Measured::new(ALL, requests as f64 / gibibytes),
             Measured::new(DOLLARS, statement.dollars() / gibibytes * 1_024.0),

@@ -94,25 +94,27 @@ impl Emulator {
 
     /// The ledger.
     pub fn statement(&self) -> anyhow::Result<Statement> {
-        Ok(serde_json::from_str(&page(self.address(), "GET", "stats")?)?)
+        Ok(serde_json::from_str(&page(self.address(), "GET", "/_emulator/stats")?)?)
     }
 
     /// Pulls a lever, such as `outage?seconds=30`, of the emulator at a base URL.
     pub fn act_at(url: &str, action: &str) -> anyhow::Result<()> {
-        page(url.trim_start_matches("http://"), "POST", action).map(|_| ())
+        page(url.trim_start_matches("http://"), "POST", &format!("/_emulator/{action}")).map(|_| ())
     }
 }
 
-fn page(host: &str, method: &str, page: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(host).context("the emulator does not answer")?;
+/// Asks a server of ours for a page.
+pub(super) fn page(host: &str, method: &str, page: &str) -> anyhow::Result<String> {
+    let mut stream =
+        TcpStream::connect(host).with_context(|| format!("nothing answers at {host}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let request = format!(
-        "{method} /_emulator/{page} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "{method} {page} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
-    ensure!(head.starts_with("HTTP/1.1 200"), "the emulator refuses {page}: {body}");
+    ensure!(head.starts_with("HTTP/1.1 200"), "{host} refuses {page}: {body}");
     Ok(body.to_owned())
 }

@@ -79,6 +79,8 @@ pub struct Broker {
     pub system: System,
     /// Where clients connect.
     pub address: String,
+    /// Where Thalweg serves its metrics.
+    pub http: String,
     /// From the start of the process to its first Metadata answer.
     pub started_in: Duration,
     process: Process,
@@ -88,6 +90,15 @@ impl Broker {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The sum of one of Thalweg's counters over its labels.
+    pub fn counter(&self, name: &str) -> anyhow::Result<f64> {
+        let metrics = emulator::page(&self.http, "GET", "/metrics")?;
+        let of_it =
+            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        let values = metrics.lines().filter(of_it).filter_map(|line| line.rsplit(' ').next());
+        values.map(|value| value.parse::<f64>().context("a counter is no number")).sum()
     }
 
     /// An error if it has ended by itself.
@@ -142,7 +153,8 @@ impl Launcher {
         let mut process = program.start(&log)?;
         let address = format!("127.0.0.1:{}", ports[0]);
         await_metadata(&address, &mut process)?;
-        Ok(Broker { system, address, started_in: began.elapsed(), process })
+        let http = format!("127.0.0.1:{}", ports[1]);
+        Ok(Broker { system, address, http, started_in: began.elapsed(), process })
     }
 
     /// Two free ports in a row from the first one on.
