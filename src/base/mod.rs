@@ -1,4 +1,4 @@
-//! Ids, offsets, units, time, randomness, tasks: words that every layer shares.
+//! Ids, offsets, units, time, randomness, tasks, watching: words that every layer shares.
 
 pub mod backoff;
 pub mod clock;
@@ -7,3 +7,4 @@ pub mod offset;
 pub mod rng;
 pub mod task;
 pub mod units;
+pub mod watch;

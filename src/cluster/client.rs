@@ -8,12 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 
 use super::config::{ConfigOp, ConfigResource};
 use super::error::{Error, Refusal};
 use super::image::Image;
 use crate::base::ids::{BrokerId, ProducerId, TopicId};
+use crate::base::watch;
 
 /// An answer and the image version from which on its effect is visible.
 #[derive(Debug, Clone, PartialEq, Eq)]

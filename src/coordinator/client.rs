@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::event::{Event, Reply, Size};
@@ -11,6 +10,7 @@ use super::service::{Coordinator, Successor};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{ChainId, SlotId, TopicId, TopicPartition};
 use crate::base::offset::Offset;
+use crate::base::watch;
 use crate::cluster::client::{
     ConfigChange, CreateTopics, CreatedTopic, DeletedTopic, Each, MorePartitions, ProducerIdBlock,
     TopicRef,

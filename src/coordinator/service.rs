@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::event::{Alarm, Effect, Event, Reply, Ticket};
 use super::machine::Machine;
@@ -18,6 +18,7 @@ use crate::base::clock::{SharedClock, sleep};
 use crate::base::ids::{BrokerId, Incarnation};
 use crate::base::rng::Rng;
 use crate::base::task;
+use crate::base::watch;
 use crate::cluster::Image;
 use crate::cluster::config::ConfigRules;
 use crate::cluster::image::BrokerImage;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::scope::Scope;
 use crate::base::ids::{BrokerId, Incarnation, LeaderEpoch, ProducerId, TopicId};
 use crate::base::offset::Offset;
+use crate::base::watch;
 use crate::cluster::client::{
     ClusterClient, ConfigChange, CreateTopics, CreatedTopic, DeletedTopic, Each, MorePartitions,
     ProducerIdBlock, TopicRef, Visible,

@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::partition::{Partition, PartitionHandle, Start};
 use super::producer_state::ProducerStates;
 use super::rebuild::Rebuilt;
@@ -21,6 +19,7 @@ use crate::base::clock::{SharedClock, sleep};
 use crate::base::ids::{ChainId, TopicId, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
+use crate::base::watch;
 use crate::cluster::image::{Image, PartitionImage, TopicImage};
 use crate::manifest;
 use crate::manifest::client::ManifestClient;

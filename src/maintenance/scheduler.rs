@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
@@ -12,6 +11,7 @@ use super::sweep::Sweep;
 use crate::base::clock::{SharedClock, Timestamp, sleep};
 use crate::base::ids::TopicPartition;
 use crate::base::task;
+use crate::base::watch;
 use crate::config::MaintenanceConfig;
 use crate::manifest::client::RetentionDefaults;
 use crate::manifest::{Error, ManifestClient};

@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::leadership::{Leadership, Standing};
 use super::{Error, Surroundings, readiness, settings};
 use crate::base::clock::SharedClock;
 use crate::base::ids::{Incarnation, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
+use crate::base::watch;
 use crate::cluster::client::ClusterClient;
 use crate::config::Config;
 use crate::console::Readiness;

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::Error;
 use crate::base::backoff::Backoff;
 use crate::base::clock::sleep;
 use crate::base::ids::{BrokerId, ChainId, Incarnation};
+use crate::base::watch;
 use crate::cluster::client::ClusterClient;
 use crate::coordinator::Coordinator;
 use crate::log::{Rebuilder, Registry};

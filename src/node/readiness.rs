@@ -1,8 +1,7 @@
 //! What `/readyz` looks at.
 
-use tokio::sync::watch;
-
 use super::leadership::Standing;
+use crate::base::watch;
 use crate::console::Readiness;
 use crate::log::Registry;
 use crate::object::Store;

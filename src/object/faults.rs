@@ -74,6 +74,11 @@ impl Faults {
         self.shared.calls.lines()
     }
 
+    /// Begins a chapter of the log: its times count from here. For a store that outlives a runtime and so its clock.
+    pub fn begin_chapter(&self, name: &str) {
+        self.shared.calls.begin_chapter(name);
+    }
+
     /// A digest of the whole log, and how many lines it has.
     #[must_use]
     pub fn digest(&self) -> (u32, u64) {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::error::Error;
+use crate::base::watch;
 
 /// After so many failures in a row a store counts as not answering.
 const UNREADY_AFTER: u32 = 3;

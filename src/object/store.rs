@@ -12,13 +12,13 @@ use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
 };
-use tokio::sync::watch;
 
 use super::directory::DirectoryStore;
 use super::error::Error;
 use super::health::{Health, StoreHealth};
 use super::keys::Key;
 use super::payload::Payload;
+use crate::base::watch;
 
 /// The driver below a [`Store`]: what SlateDB takes.
 pub type RawStore = Arc<dyn ObjectStore>;

@@ -13,12 +13,12 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::watch;
 
 use super::budget::RequestBudget;
 use super::buffers::FrameBuffers;
 use super::frames::{Frame, FrameError, FrameReader};
 use super::metrics::Metrics;
+use crate::base::watch;
 use crate::handlers::{self, Answering, Outcome, Session, Step};
 
 /// Produce requests of one connection that may be unanswered at once.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use super::budget::RequestBudget;
 use super::buffers::FrameBuffers;
@@ -14,6 +14,7 @@ use super::connection::{Connection, ConnectionSettings};
 use super::metrics::Metrics;
 use crate::base::clock::sleep;
 use crate::base::task;
+use crate::base::watch;
 use crate::config::Listener;
 use crate::handlers::{Context, Session};
 

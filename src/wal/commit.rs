@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::End;
@@ -15,6 +15,7 @@ use super::handle::{Settings, Shared, Wal};
 use crate::base::backoff::Backoff;
 use crate::base::clock::sleep;
 use crate::base::ids::{ChainId, SlotId};
+use crate::base::watch;
 use crate::manifest;
 use crate::manifest::client::ROWS_MAX;
 use crate::manifest::row::{CheckpointRow, ReleaseRow, RunRow, SlotRow};

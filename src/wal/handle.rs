@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::buffer::{Joining, OpenSlot};
@@ -22,6 +22,7 @@ use crate::base::ids::{ChainId, Incarnation, SlotId};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::base::units::ByteSize;
+use crate::base::watch;
 use crate::manifest::client::ManifestClient;
 use crate::object::Store;
 use crate::object::retry::Putter;

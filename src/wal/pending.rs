@@ -7,11 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::tail::TailSlot;
 use super::{End, Error};
 use crate::base::ids::{ChainId, SlotId};
+use crate::base::watch;
 use crate::manifest::row::SlotRow;
 
 /// What became of a slot.

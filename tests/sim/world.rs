@@ -33,7 +33,8 @@ const LIVELY: Duration = Duration::from_secs(300);
 /// What a run left behind, to compare two of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Report {
-    pub(crate) store_calls: u64,
+    /// Every call of the store and its answer, with bytes, names and milliseconds, a line each.
+    pub(crate) trace: Vec<String>,
     pub(crate) acked: u64,
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn run(seed: u64) -> Report {
     }
     world.last_life();
     let clients = lock(&world.clients);
-    Report { store_calls: world.faults.digest().1, acked: clients.history.acked_count() }
+    Report { trace: world.faults.log(), acked: clients.history.acked_count() }
 }
 
 /// The store's own clock, for modification times: it outlives every runtime, so it must not follow one.
@@ -176,6 +177,7 @@ impl World {
         let length = Duration::from_millis(100 + self.rng.below(8_000));
         let end = self.rng.below(4);
         on_a_runtime(async {
+            self.faults.begin_chapter("life");
             let whole = async {
                 let broker = self.start().await;
                 let actors = self.actors(&broker);
@@ -208,6 +210,7 @@ impl World {
     fn last_life(&mut self) {
         self.faults.stop();
         let log = on_a_runtime(async {
+            self.faults.begin_chapter("last life");
             let whole = async {
                 let broker = self.start().await;
                 let client = Client::new(&broker);

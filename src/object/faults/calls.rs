@@ -43,6 +43,12 @@ impl Calls {
         self.log().add(&format!("#{call} {answer}"));
     }
 
+    pub(super) fn begin_chapter(&self, name: &str) {
+        let mut log = self.log();
+        log.started = None;
+        log.add(name);
+    }
+
     pub(super) fn lines(&self) -> Vec<String> {
         self.log().lines.clone()
     }
