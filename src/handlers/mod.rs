@@ -35,4 +35,4 @@ pub use configs::Rules;
 pub use context::Context;
 pub use fetch_sessions::FetchSessions;
 pub use producer_ids::ProducerIds;
-pub use session::{Answering, CloseReason, Outcome, Session, Step};
+pub use session::{Answering, CloseReason, Outcome, Request, Session, Step};

@@ -81,24 +81,48 @@ impl Session {
         }
     }
 
-    /// Begins one request frame, without its length prefix. A Produce is admitted here, in the order of calls.
+    /// Begins one request. A Produce is admitted here, in the order of calls.
     #[must_use]
-    pub fn begin(session: &Arc<Self>, mut frame: Bytes) -> Step {
-        let header = match RequestHeader::take(&mut frame) {
-            Ok(header) => header,
-            Err(error) => return closed(error.into()),
-        };
+    pub fn begin(session: &Arc<Self>, request: Request) -> Step {
+        let Request { header, body, .. } = request;
         if !header.is_served() {
             return Step::Alone(dispatch::unserved(&header));
         }
-        if let Err(error) = bounds::walk(header.key, header.version, &frame) {
-            return closed(error.into());
-        }
         if header.key == ApiKey::Produce {
-            return produce::begin(session, &header, &frame);
+            return produce::begin(session, &header, &body);
         }
         let session = Arc::clone(session);
-        Step::Alone(async move { dispatch::handle(&session, header, frame).await }.boxed())
+        Step::Alone(async move { dispatch::handle(&session, header, body).await }.boxed())
+    }
+}
+
+/// A frame whose header was read and whose counts were checked, but that was not decoded yet.
+#[derive(Debug)]
+pub struct Request {
+    header: RequestHeader,
+    body: Bytes,
+    heap_bytes: usize,
+}
+
+impl Request {
+    /// Reads a frame, without its length prefix.
+    ///
+    /// # Errors
+    /// The connection is closed: what came is no request.
+    pub fn read(mut frame: Bytes) -> Result<Self, CloseReason> {
+        let header = RequestHeader::take(&mut frame)?;
+        let heap_bytes = if header.is_served() {
+            bounds::walk(header.key, header.version, &frame)?.heap_bytes
+        } else {
+            0
+        };
+        Ok(Self { header, body: frame, heap_bytes })
+    }
+
+    /// The most that decoding it allocates: what its connection reserves before it begins.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.heap_bytes
     }
 }
 

@@ -14,12 +14,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-use super::budget::RequestBudget;
+use super::budget::{FREE_BYTES, Granted, RequestBudget};
 use super::buffers::FrameBuffers;
 use super::frames::{Frame, FrameError, FrameReader};
 use super::metrics::Metrics;
 use crate::base::watch;
-use crate::handlers::{self, Answering, Outcome, Session, Step};
+use crate::handlers::{self, Answering, Outcome, Request, Session, Step};
 
 /// Produce requests of one connection that may be unanswered at once.
 const PIPELINED_MAX: usize = 1024;
@@ -60,6 +60,8 @@ pub(super) enum Closed {
     Frame(#[from] FrameError),
     #[error("{0}")]
     Refused(handlers::CloseReason),
+    #[error("no memory for a request that decodes to {bytes} bytes")]
+    NoMemory { bytes: usize },
     #[error("client does not take its responses: {0}")]
     Write(io::Error),
     #[error("idle")]
@@ -126,10 +128,18 @@ impl Connection {
     }
 
     async fn begin(&mut self, frame: Frame) -> Result<(), Closed> {
-        let Frame { bytes, granted } = frame;
+        let Frame { bytes, mut granted } = frame;
         self.settings.metrics.requests.inc();
         self.settings.metrics.request_bytes.inc_by(bytes.len() as u64);
-        match Session::begin(&self.session, bytes) {
+        let request = match Request::read(bytes) {
+            Ok(request) => request,
+            Err(reason) => {
+                self.answer_all().await?;
+                return Err(Closed::Refused(reason));
+            }
+        };
+        self.reserve(&mut granted, request.heap_bytes()).await?;
+        match Session::begin(&self.session, request) {
             Step::Pipelined(answering) => self.answers.push_back(answering),
             Step::Alone(request) => {
                 self.answer_all().await?;
@@ -140,6 +150,16 @@ impl Connection {
         // From here the log accounts for what a produce keeps of the frame.
         drop(granted);
         Ok(())
+    }
+
+    /// Reserves what a request decodes to. While there is no memory the earlier answers go out, and then this waits.
+    async fn reserve(&mut self, granted: &mut Granted, bytes: usize) -> Result<(), Closed> {
+        let budget = self.settings.budget.clone();
+        if bytes <= FREE_BYTES || budget.try_grow(granted, bytes) {
+            return Ok(());
+        }
+        self.answer_all().await?;
+        if budget.grow(granted, bytes).await { Ok(()) } else { Err(Closed::NoMemory { bytes }) }
     }
 
     /// Waits for every answer that is owed.

@@ -13,7 +13,7 @@ use crate::{
     batch::{batch, numbered, value},
     broker::Broker,
     cases::{append, create_topic, fetch, from, produce, produce_raw},
-    talk::{Talk, connect},
+    talk::{Outcome, Talk, connect},
 };
 
 const MIB: u64 = 1 << 20;
@@ -99,6 +99,22 @@ fn counts_of_500_million_cost_no_memory() {
     talk.begin("ordinary");
     assert_serves(&mut talk, "served");
     assert_resident_below(&broker, before + 64 * MIB);
+}
+
+/// 30,000 topics without a name take 60 KB on the wire and some megabytes decoded.
+#[test]
+fn what_decodes_to_more_than_there_is_memory_for_is_not_decoded() {
+    let broker = Broker::thalweg(&["queued.max.request.bytes=1048576"]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    let count = 30_000_i32;
+    let body = [&count.to_be_bytes()[..], &vec![0; 2 * count as usize]].concat();
+    let frame = talk.frame_of(3, 1, 1, &body);
+    talk.begin("decoded size");
+    let outcome = talk.exchange(&frame);
+    assert!(matches!(outcome, Outcome::Closed), "the connection is closed unanswered");
+    talk.begin("ordinary");
+    assert_serves(&mut talk, "served");
 }
 
 #[test]

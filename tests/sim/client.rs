@@ -1,6 +1,7 @@
 //! Kafka requests straight into a broker's session: real frames, no sockets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -12,7 +13,7 @@ use kafka_protocol::messages::{
     ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
-use thalweg::handlers::{Answering, Outcome, Session, Step};
+use thalweg::handlers::{Answering, Outcome, Request, Session, Step};
 use thalweg::node::Broker;
 use thalweg::record::ValidBatch;
 use thalweg::record::records::Records;
@@ -74,6 +75,21 @@ impl Client {
         partition: i32,
         batch: Bytes,
     ) -> impl Future<Output = Answer> + use<> {
+        self.produce_within(partition, batch, Duration::from_secs(30))
+    }
+
+    /// Waits until the broker takes more bytes, as a connection does before it reads on.
+    pub(crate) async fn admitted(&self) {
+        self.0.admitted().await;
+    }
+
+    /// [`Client::produce`] with a timeout of the client's own.
+    pub(crate) fn produce_within(
+        &self,
+        partition: i32,
+        batch: Bytes,
+        timeout: Duration,
+    ) -> impl Future<Output = Answer> + use<> {
         let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
         let topic = TopicProduceData::default()
             .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
@@ -81,7 +97,7 @@ impl Client {
         let request = ProduceRequest::default()
             .with_transactional_id(None)
             .with_acks(-1)
-            .with_timeout_ms(30_000)
+            .with_timeout_ms(i32::try_from(timeout.as_millis()).expect("seconds"))
             .with_topic_data(vec![topic]);
         let answering = self.begin(ApiKey::Produce, PRODUCE, &request);
         async move {
@@ -142,7 +158,8 @@ impl Client {
             .with_client_id(Some(StrBytes::from_static_str("sim")));
         header.encode(&mut frame, key.request_header_version(version)).expect("a header");
         request.encode(&mut frame, version).expect("a request");
-        match Session::begin(&self.0, frame.freeze()) {
+        let request = Request::read(frame.freeze()).expect("a request that is served");
+        match Session::begin(&self.0, request) {
             Step::Pipelined(answering) | Step::Alone(answering) => answering,
         }
     }
