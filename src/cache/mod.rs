@@ -1,10 +1,13 @@
-//! Caches that save reads of the bucket; never trusted for correctness.
+//! Caches that save reads of the bucket: bounded, shared by all who ask, and never trusted for correctness.
 //!
-//! What is cached never changes under its name (objects are written once), so nothing here is ever invalidated, only
-//! forgotten.
+//! What they keep and forget follows from the order of calls alone, so that a simulation replays.
 
+mod lru;
 mod metrics;
-mod ordered;
-mod read_through;
+mod objects;
 
-pub use read_through::{Kind, Options, ReadThrough};
+pub use lru::Lru;
+pub use objects::{Objects, Options};
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,12 @@ pub struct LogConfig {
     pub shards: Option<usize>,
     /// A producer that was silent for so long is forgotten.
     pub producer_id_expiration: Duration,
-    /// The most memory for parsed indexes and read plans.
+    /// The most memory for read plans.
     pub index_cache_bytes: ByteSize,
+    /// The most memory for pieces of objects that were read.
+    pub read_cache_bytes: ByteSize,
+    /// The most that is read ahead of one consumer.
+    pub read_ahead_max_bytes: ByteSize,
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -48,7 +52,21 @@ pub(super) const KEYS: &[Key] = &[
         "index.cache.bytes",
         Bytes { min: 0, max: 1 << 40 },
         "33554432",
-        "The most memory for the indexes of objects that were read.",
+        "The most memory for read plans: which objects hold which offsets.",
+    ),
+    key(
+        "read.cache.bytes",
+        Bytes { min: 0, max: 1 << 40 },
+        "134217728",
+        "The most memory for pieces of objects that were read from the store; as much as half of it again may be on its way. \
+         The newest records of `tail.bytes` are apart: readers of old ones never push them out.",
+    ),
+    key(
+        "read.ahead.max.bytes",
+        Bytes { min: 0, max: 1 << 30 },
+        "33554432",
+        "The most that is read from the store ahead of a consumer that goes through a partition in order; 0 is nothing. \
+         All consumers together use at most half of `read.cache.bytes`.",
     ),
 ];
 
@@ -59,6 +77,8 @@ impl LogConfig {
             shards: Some(values.int("log.shards")).filter(|n| *n > 0),
             producer_id_expiration: values.time("producer.id.expiration.ms"),
             index_cache_bytes: values.size("index.cache.bytes"),
+            read_cache_bytes: values.size("read.cache.bytes"),
+            read_ahead_max_bytes: values.size("read.ahead.max.bytes"),
         }
     }
 }

@@ -14,9 +14,11 @@ mod offsets;
 mod partition;
 mod producer_state;
 mod read;
+mod read_ahead;
 mod rebuild;
 mod registry;
 mod remote;
+mod runs;
 mod settings;
 mod txn_index;
 
@@ -29,7 +31,7 @@ pub use producer_state::{ProducerStates, Rejection};
 pub use read::{Isolation, Read, ReadBounds};
 pub use rebuild::{Rebuilder, Rebuilt};
 pub use registry::{Registry, RegistryParts};
-pub use remote::Remote;
+pub use remote::{Remote, RemoteParts};
 pub use settings::{TopicDefaults, TopicSettings};
 
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};

@@ -118,6 +118,14 @@ impl Partition {
         Ok(Read { slices, bytes, offsets, aborted })
     }
 
+    /// Begins to fetch what a read will want of the store, if anything, so that the reads of many partitions wait side by
+    /// side.
+    pub async fn warm(&self, remote: &Remote, offset: Offset, bytes: usize) {
+        if matches!(self.available(offset, Isolation::ReadUncommitted), Ok(None)) {
+            remote.warm(self.tp, offset, bytes).await;
+        }
+    }
+
     fn aborted_in(&self, bounds: ReadBounds, end: Offset, bytes: usize) -> Option<Vec<AbortedTxn>> {
         match bounds.isolation {
             Isolation::ReadUncommitted => None,
@@ -152,8 +160,11 @@ impl Partition {
             let Some(taken) = self.take(index, left, end) else { break };
             match &source {
                 BodySource::Memory(tail) => tail.slices(taken.from, taken.to, &mut slices),
-                _ => slices
-                    .push(remote.slot_range(self.wal.chain(), slot, taken.from..taken.to).await?),
+                _ => {
+                    let range = taken.from..taken.to;
+                    let pieces = remote.slot_range(self.wal.chain(), slot, range).await?;
+                    pieces.slices(0, pieces.len(), &mut slices);
+                }
             }
             bytes += usize::try_from(taken.to - taken.from).expect("a slot fits in memory");
             left.offset = taken.end;
@@ -204,7 +215,7 @@ impl Partition {
         to: u64,
     ) -> Result<Bytes, Error> {
         let BodySource::Memory(tail) = self.wal.source(slot) else {
-            return remote.slot_range(self.wal.chain(), slot, from..to).await;
+            return Ok(remote.slot_range(self.wal.chain(), slot, from..to).await?.whole());
         };
         let mut slices = Vec::new();
         tail.slices(from, to, &mut slices);

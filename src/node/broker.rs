@@ -14,18 +14,19 @@ use crate::base::ids::{Incarnation, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::base::watch;
+use crate::cache::Objects;
 use crate::cluster::client::ClusterClient;
 use crate::config::Config;
 use crate::console::Readiness;
 use crate::coordinator::{Coordinator, Options};
 use crate::handlers::{Context, FetchSessions, ProducerIds, Rules};
-use crate::log::{Registry, RegistryParts, Remote};
+use crate::log::{Registry, RegistryParts, Remote, RemoteParts};
 use crate::maintenance::{self, Jobs, Scheduler};
 use crate::manifest::client::{Endpoint, ManifestClient};
 use crate::object::Store;
 use crate::object::build::{self, Purpose};
 use crate::object::probe::{Abilities, probe};
-use crate::object::retry::Putter;
+use crate::object::retry::{Getter, Putter};
 use crate::{log, telemetry, wal};
 
 /// The parts of a running broker.
@@ -107,8 +108,12 @@ impl Broker {
         &self.registry
     }
 
-    pub(super) fn add_checks(&self, readiness: &Readiness) {
-        readiness::add_checks(readiness, &self.registry, &self.store, self.standing.clone());
+    /// What `/readyz` tells of this broker.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let readiness = Readiness::default();
+        readiness::add_checks(&readiness, &self.registry, &self.store, self.standing.clone());
+        readiness
     }
 
     /// Resolves when the broker cannot go on: it was superseded, or the durability of its disk is lost. Nothing more is
@@ -169,12 +174,7 @@ impl Materials {
     fn registry(&self, coordinator: &Coordinator) -> Registry {
         let config = &self.config;
         let manifest: Arc<dyn ManifestClient> = Arc::new(coordinator.clone());
-        let remote = Remote::new(
-            self.store.clone(),
-            Arc::clone(&manifest),
-            &config.node.cluster_id,
-            config.log.index_cache_bytes.0,
-        );
+        let remote = self.remote(&manifest);
         Registry::new(RegistryParts {
             manifest,
             remote,
@@ -183,6 +183,21 @@ impl Materials {
             defaults: settings::topic_defaults(config),
             producer_expiration: config.log.producer_id_expiration,
             metrics: log::Metrics::new(&self.metrics),
+        })
+    }
+
+    fn remote(&self, manifest: &Arc<dyn ManifestClient>) -> Remote {
+        let config = &self.config;
+        let (store, rng) = (self.store.clone(), self.rng.clone());
+        let options = settings::cache(config, store.locality());
+        let getter = Getter::new(store, settings::gets(config), rng, &self.metrics);
+        Remote::new(RemoteParts {
+            objects: Objects::new(getter, options, &self.metrics),
+            manifest: Arc::clone(manifest),
+            cluster: config.node.cluster_id.clone(),
+            plan_bytes_max: config.log.index_cache_bytes,
+            read_ahead_max: config.log.read_ahead_max_bytes,
+            cache_bytes: options.bytes_max,
         })
     }
 
@@ -241,3 +256,6 @@ async fn checkpoint_anew(
         registry.checkpoint(&partitions);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! From settings as they are said to what each part is given.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::base::units::ByteSize;
+use crate::cache;
 use crate::config::Config;
 use crate::log::TopicDefaults;
 use crate::manifest::client::{Endpoint, RetentionDefaults};
-use crate::object::retry::Policy;
+use crate::object::retry::{Policy, ReadPolicy};
 use crate::object::{Locality, Store};
 use crate::record::TimestampType;
 use crate::record::compression::{Compression, Target};
@@ -20,8 +22,7 @@ pub(super) const COORDINATOR_QUEUE_MAX: usize = 1024;
 pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {
     let topic = &config.topic;
     let names = |policy: &str| topic.cleanup_policy.iter().any(|named| named == policy);
-    let millis =
-        |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     TopicDefaults {
         max_message_bytes: topic.message_max_bytes,
         timestamp_type: match topic.timestamp_type.as_str() {
@@ -40,7 +41,7 @@ pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {
 
 /// What topics without overrides keep.
 pub(super) fn retention_defaults(config: &Config) -> RetentionDefaults {
-    let millis = |limit: std::time::Duration| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+    let millis = |limit: Duration| i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
     RetentionDefaults {
         retention_ms: config.topic.retention.map(millis),
         retention_bytes: config.topic.retention_bytes.map(|limit| limit.0),
@@ -88,6 +89,28 @@ pub(super) fn puts(config: &Config) -> Policy {
         hedge: config.store.hedge,
         ..Policy::default()
     }
+}
+
+/// How reads are tried again.
+pub(super) fn gets(config: &Config) -> ReadPolicy {
+    let policy = ReadPolicy::default();
+    ReadPolicy {
+        try_timeout: config.store.request_timeout.min(policy.try_timeout),
+        hedge: config.store.hedge,
+        ..policy
+    }
+}
+
+/// How long a request waits for reads of the store: less than clients wait for their answer by default (30 s).
+const READ_WITHIN: Duration = Duration::from_secs(20);
+
+/// The cache of objects. What a store in memory holds is shared as it is, and nothing is won by keeping it alive.
+pub(super) fn cache(config: &Config, locality: Locality) -> cache::Options {
+    let bytes_max = match locality {
+        Locality::Memory => ByteSize(0),
+        Locality::Directory | Locality::Bucket => config.log.read_cache_bytes,
+    };
+    cache::Options { bytes_max, within: READ_WITHIN }
 }
 
 /// The sockets' bounds.

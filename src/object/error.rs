@@ -175,8 +175,14 @@ impl Error {
     }
 
     /// A timeout that we set ourselves.
-    pub(super) fn timed_out(key: &Key, after: std::time::Duration) -> Self {
+    pub(crate) fn timed_out(key: &Key, after: std::time::Duration) -> Self {
         Self::Timeout { key: key.clone(), cause: Cause::new(RawFault::Timeout { after }) }
+    }
+
+    /// A read whose task ended without an answer.
+    pub(crate) fn interrupted(key: &Key) -> Self {
+        let cause = Cause::new(RawFault::Injected { what: "the read was interrupted" });
+        Self::Unavailable { key: key.clone(), cause }
     }
 
     /// Reads a driver's error.
@@ -212,7 +218,7 @@ pub(super) enum RawFault {
     Timeout { after: std::time::Duration },
     #[error("HTTP status {status} (injected)")]
     Status { status: u16 },
-    #[error("injected: {what}")]
+    #[error("{what}")]
     Injected { what: &'static str },
     #[error("{path}: {source}; free space on this disk, writing goes on by itself")]
     DiskFull { path: std::path::PathBuf, source: std::io::Error },

@@ -1,8 +1,11 @@
-//! The one place that retries puts: the same bytes under the same name, until it is known what became of them.
+//! The one place that retries. Puts: the same bytes under the same name, until it is known what became of them; reads: in
+//! `get`, within their reader's time.
 //!
 //! Owns the ambiguity of a put (law 6): a reply that says "exists", or no reply, is settled by reading the object's header.
 //! Throttling, timeouts and outages are retried without end (law 4); the caller bounds what it admits, not what it stores.
 //! Does not know what a header means: the caller's `classify` does. The store client below does not retry.
+
+mod get;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +25,8 @@ use crate::base::backoff::Backoff;
 use crate::base::clock::sleep;
 use crate::base::rng::Rng;
 use crate::telemetry::Registry;
+
+pub use get::{Getter, ReadPolicy};
 
 /// So much of an object is read to learn whose it is.
 pub const HEADER_BYTES: u64 = 64;

@@ -1,0 +1,197 @@
+//! Claims about reads of what only the store has: a broker over a store with latency and faults, on a paused clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::base::clock::{Timestamp, TokioClock, sleep};
+use crate::base::offset::Offset;
+use crate::cluster::client::{CreateTopics, NewTopic};
+use crate::log::{Isolation, PartitionHandle, ReadBounds};
+use crate::object::build::memory;
+use crate::object::faults::{Faults, Op, Rates};
+use crate::object::{self, Locality, Store};
+use crate::record::build::BatchBuilder;
+use crate::record::{BatchHeader, Compression};
+
+const MIB: usize = 1 << 20;
+/// What one batch has, about.
+const BATCH_BYTES: usize = 64 << 10;
+
+struct Rig {
+    faults: Faults,
+    broker: Broker,
+    partition: PartitionHandle,
+    end: Offset,
+}
+
+/// A broker whose log of `mib` MiB lies in the store alone.
+async fn rig(mib: usize, set: &[(&'static str, &'static str)]) -> Rig {
+    let clock: SharedClock = Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)));
+    let faults = Faults::new(Rng::from_seed(5));
+    let store = Store::new(faults.wrap(memory(Arc::clone(&clock)).raw()), Locality::Bucket);
+    let settings = [("tail.bytes", "0"), ("wal.flush.ms", "20")];
+    let settings = settings.into_iter().chain(set.iter().copied());
+    let config = Arc::new(Config::with(settings).expect("settings"));
+    let surroundings = Surroundings { clock, rng: Rng::from_seed(6), store: Some(store) };
+    let metrics = telemetry::Registry::new();
+    let starting = Broker::start(config, surroundings, BTreeMap::new(), &metrics);
+    let broker = Box::pin(starting).await.expect("an empty store is fine");
+    let partition = create(&broker).await;
+    let end = fill(&broker, &partition, mib).await;
+    let ms = Duration::from_millis;
+    faults.set_rates(Rates { latency: (ms(60), ms(60)), ..Rates::default() });
+    Rig { faults, broker, partition, end }
+}
+
+async fn create(broker: &Broker) -> PartitionHandle {
+    let topic = NewTopic {
+        name: "old".to_owned(),
+        internal: false,
+        partitions: Some(1),
+        replication_factor: None,
+        assignments: BTreeMap::new(),
+        configs: BTreeMap::new(),
+    };
+    let request = CreateTopics {
+        topics: vec![topic],
+        validate_only: false,
+        default_partitions: 1,
+        default_replication_factor: 1,
+    };
+    let created = broker.context().cluster.create_topics(request).await.expect("it is up");
+    broker.registry().caught_up(created.version).await;
+    let topic = created.value[0].as_ref().expect("the name is free").id;
+    broker.registry().partition(&TopicPartition { topic, partition: 0 }).expect("it is led here")
+}
+
+/// Appends `mib` MiB and waits until the manifest knows of them.
+async fn fill(broker: &Broker, partition: &PartitionHandle, mib: usize) -> Offset {
+    let mut end = Offset::ZERO;
+    for number in 0..mib * MIB / BATCH_BYTES {
+        let mut builder = BatchBuilder::new(Compression::None);
+        let value = vec![number as u8; BATCH_BYTES - 100];
+        builder.push_value(Timestamp(1), None, Some(&value));
+        let appended = partition.append(&builder.build(), Timestamp(1)).expect("it is led here");
+        end = Offset(appended.base_offset.0 + 1);
+        if number % 16 == 15 {
+            let stable = appended.stable.expect("it is new");
+            stable.wait().await.expect("the store is well");
+        }
+    }
+    let manifest = &broker.context().manifest;
+    while manifest.plan(partition.tp(), end, 1).await.expect("it is up").committed_end < end {
+        sleep(Duration::from_millis(20)).await;
+    }
+    end
+}
+
+impl Rig {
+    /// Reads everything as a consumer does that takes 1 MiB at a time; panics at an error or a gap.
+    async fn read_all(&self) -> usize {
+        let (mut next, mut bytes) = (Offset::ZERO, 0);
+        while next < self.end {
+            let (after, read) = self.read_at(next).await;
+            assert!(after > next, "nothing at {next}");
+            (next, bytes) = (after, bytes + read);
+        }
+        bytes
+    }
+
+    async fn read_at(&self, offset: Offset) -> (Offset, usize) {
+        let bounds = ReadBounds {
+            offset,
+            bytes_max: MIB,
+            at_least_one: true,
+            isolation: Isolation::ReadUncommitted,
+        };
+        let read = self.partition.read(self.broker.registry().remote(), bounds).await;
+        let whole = read.expect("a client sees no error").slices.concat();
+        let (mut next, mut rest) = (offset, &whole[..]);
+        while !rest.is_empty() {
+            let header = BatchHeader::read(rest).expect("a batch");
+            assert!(header.base_offset == next, "gap: {} after {next}", header.base_offset);
+            next = header.end_offset();
+            rest = &rest[header.total_bytes()..];
+        }
+        (next, whole.len())
+    }
+
+    fn gets(&self) -> usize {
+        self.faults.count(Op::Get, "/w/")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_log_is_read_once_and_ahead_of_its_reader() {
+    let mut took = Vec::new();
+    // A slot holds about a MiB here. Without reading ahead, what a read of 1 MiB misses lies in two of them.
+    for (ahead, gets_max) in [("0", 130), ("33554432", 80)] {
+        let rig = rig(64, &[("read.ahead.max.bytes", ahead)]).await;
+        let (before, begun) = (rig.gets(), Instant::now());
+        let bytes = rig.read_all().await;
+        let gets = rig.gets() - before;
+        assert!(bytes > 60 * MIB, "only {bytes} bytes were read");
+        assert!(gets <= gets_max, "{gets} GETs for 64 MiB with read.ahead.max.bytes={ahead}");
+        took.push(begun.elapsed());
+    }
+    assert!(took[1] * 5 < took[0], "read ahead took {:?}, without it {:?}", took[1], took[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_consumers_in_step_cost_no_more_reads_than_one() {
+    let rig = rig(16, &[]).await;
+    let before = rig.gets();
+    rig.read_all().await;
+    let one = rig.gets() - before;
+    let again = rig.gets();
+    rig.read_all().await;
+    assert_eq!(rig.gets(), again, "all of it was in the cache");
+    let fresh = self::rig(16, &[]).await;
+    let before = fresh.gets();
+    futures::future::join_all((0..20).map(|_| fresh.read_all())).await;
+    let many = fresh.gets() - before;
+    // They race for the same reader's place, so that what is read ahead is cut otherwise; nothing is read twice.
+    assert!(many <= one * 2, "{many} GETs for twenty, {one} for one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_throttles_and_stalls_gives_no_client_an_error() {
+    let rig = rig(32, &[("read.cache.bytes", "8388608")]).await;
+    let ms = Duration::from_millis;
+    rig.faults.set_rates(Rates {
+        latency: (ms(20), ms(80)),
+        unavailable: 50,
+        hang: 20,
+        hang_max: Duration::from_secs(60),
+        ..Rates::default()
+    });
+    for _ in 0..3 {
+        rig.read_all().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_gone_is_planned_anew_once_and_then_an_error() {
+    let rig = rig(4, &[]).await;
+    let store = rig.broker.store();
+    for listed in store.list("").await.expect("it is up") {
+        if listed.key.as_str().contains("/w/") {
+            store.delete(&listed.key).await.expect("it is up");
+        }
+    }
+    let before = rig.gets();
+    let bounds = ReadBounds {
+        offset: Offset::ZERO,
+        bytes_max: 1,
+        at_least_one: true,
+        isolation: Isolation::ReadUncommitted,
+    };
+    let gone = rig.partition.read(rig.broker.registry().remote(), bounds).await;
+    let gone = gone.expect_err("there is nothing to read");
+    assert!(matches!(gone, log::Error::Object(object::Error::NotFound { .. })), "{gone}");
+    assert_eq!(rig.gets() - before, 2);
+}
