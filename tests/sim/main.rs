@@ -12,6 +12,7 @@
 
 mod client;
 mod history;
+mod outage;
 mod world;
 
 use std::process::{Command, Stdio};
