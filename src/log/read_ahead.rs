@@ -107,9 +107,10 @@ impl Readers {
             known.insert((tp, next), reader, 1);
             return None;
         };
-        let active = known.values().filter(|one| now - one.seen < ACTIVE_WITHIN).count() as u64;
-        let window_max = self.window_max.min(self.share / (active + 1));
-        let order = reader.order(next, bytes, window_max);
+        let order = reader.order(next, bytes, || {
+            let active = known.values().filter(|one| now - one.seen < ACTIVE_WITHIN).count();
+            self.window_max.min(self.share / (active as u64 + 1))
+        });
         (reader.at, reader.seen) = (at, now);
         known.insert((tp, next), reader, 1);
         order
@@ -117,13 +118,18 @@ impl Readers {
 }
 
 impl Reader {
-    fn order(&mut self, next: Offset, bytes: u64, window_max: u64) -> Option<Order> {
+    fn order(
+        &mut self,
+        next: Offset,
+        bytes: u64,
+        window_max: impl FnOnce() -> u64,
+    ) -> Option<Order> {
         let mut ahead = lock(&self.ahead);
         ahead.bytes = if ahead.to > next { ahead.bytes.saturating_sub(bytes) } else { 0 };
         if ahead.busy || ahead.bytes > self.window / 2 {
             return None;
         }
-        self.window = (self.window * 2).max(WINDOW_BYTES_MIN).min(window_max);
+        self.window = (self.window * 2).max(WINDOW_BYTES_MIN).min(window_max());
         let bytes = self.window.saturating_sub(ahead.bytes);
         if bytes == 0 {
             return None;
