@@ -17,9 +17,8 @@ use super::settings::pair;
 use super::target::Target;
 use super::time::Moment;
 use crate::base::clock::{self, Clock as _, SystemClock};
-use crate::base::offset::Offset;
 use crate::client::Record;
-use crate::client::wire::{Acks, Client, partition_of};
+use crate::client::wire::{Acks, Producer, Written, partition_of};
 use crate::record::Compression;
 
 #[derive(Debug, clap::Args)]
@@ -100,13 +99,15 @@ impl Args {
         let topic = client.topic(&self.topic, true).await;
         let topic = topic.with_context(|| format!("cannot write to topic {}", self.topic))?;
         let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let how = (self.compression.into(), self.acks.into());
+        let producer = Producer::new(&client, &self.topic, how).await;
+        let producer = producer.with_context(|| format!("cannot write to topic {}", self.topic))?;
         let mut writer = Writer {
             args: &self,
-            client,
+            producer,
             partitions,
             keyless: 0,
             open: BTreeMap::new(),
-            written: BTreeMap::new(),
             progress: Progress::new(true),
         };
         let stdin = [PathBuf::from("-")];
@@ -114,8 +115,38 @@ impl Args {
             writer.file(path).await.with_context(|| format!("input {}", path.display()))?;
         }
         writer.flush().await?;
-        writer.progress.clear();
-        writer.report()
+        let Writer { producer, progress, .. } = writer;
+        let written = producer.finish().await;
+        progress.clear();
+        let written = written.with_context(|| self.failure())?;
+        self.report(&progress, &written)
+    }
+
+    fn failure(&self) -> String {
+        format!("cannot write to topic {}", self.topic)
+    }
+
+    fn report(&self, progress: &Progress, written: &BTreeMap<i32, Written>) -> anyhow::Result<()> {
+        let Progress { records, bytes, .. } = *progress;
+        if self.target.json {
+            let partitions = written.iter().map(|(partition, (first, last))| {
+                json!({"partition": partition, "first_offset": first.0, "last_offset": last.0})
+            });
+            let partitions: Vec<_> = partitions.collect();
+            return output::json(&json!({
+                "topic": self.topic, "records": records, "bytes": bytes, "partitions": partitions,
+            }));
+        }
+        let mut line = format!("{} to {}", count(records, "record"), self.topic);
+        for (partition, (first, last)) in written.iter().take(8) {
+            let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
+            line.push_str(&format!("; partition {partition}: {range}"));
+        }
+        if written.len() > 8 {
+            line.push_str(&format!("; and {} more partitions", written.len() - 8));
+        }
+        eprintln!("{line}");
+        Ok(())
     }
 
     /// The text between key and value, with `\t` and `\n` understood.
@@ -144,13 +175,11 @@ const LINGER: Duration = Duration::from_millis(20);
 /// Collects records into a batch for each partition, and sends those that are full.
 struct Writer<'a> {
     args: &'a Args,
-    client: Client,
+    producer: Producer,
     partitions: i32,
     /// Where records without a key go; the next partition after each batch.
     keyless: i32,
     open: BTreeMap<i32, (Vec<Record>, usize)>,
-    /// First and last offset of each partition.
-    written: BTreeMap<i32, (Offset, Offset)>,
     progress: Progress,
 }
 
@@ -246,41 +275,11 @@ impl Writer<'_> {
 
     async fn send(&mut self, partition: i32) -> anyhow::Result<()> {
         let Some((records, _)) = self.open.remove(&partition) else { return Ok(()) };
-        let how = (self.args.compression.into(), self.args.acks.into());
-        let topic = &self.args.topic;
-        let first = self.client.produce(topic, partition, &records, how).await;
-        let first =
-            first.with_context(|| format!("cannot write to partition {partition} of {topic}"))?;
-        let last = first + i64::try_from(records.len()).unwrap_or(i64::MAX) - Offset(1);
-        let last = Offset(last);
-        self.written.entry(partition).or_insert((first, last)).1 = last;
+        let sent = self.producer.send(partition, &records).await;
+        sent.with_context(|| self.args.failure())?;
         if partition == self.keyless {
             self.keyless = (self.keyless + 1) % self.partitions;
         }
-        Ok(())
-    }
-
-    fn report(&self) -> anyhow::Result<()> {
-        let Progress { records, bytes, .. } = self.progress;
-        let unknown = matches!(self.args.acks, AcksArg::None);
-        if self.args.target.json {
-            let partitions = self.written.iter().map(|(partition, (first, last))| {
-                json!({"partition": partition, "first_offset": first.0, "last_offset": last.0})
-            });
-            let partitions: Vec<_> = if unknown { Vec::new() } else { partitions.collect() };
-            return output::json(&json!({
-                "topic": self.args.topic, "records": records, "bytes": bytes, "partitions": partitions,
-            }));
-        }
-        let mut line = format!("{} to {}", count(records, "record"), self.args.topic);
-        for (partition, (first, last)) in self.written.iter().filter(|_| !unknown).take(8) {
-            let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
-            line.push_str(&format!("; partition {partition}: {range}"));
-        }
-        if self.written.len() > 8 {
-            line.push_str(&format!("; and {} more partitions", self.written.len() - 8));
-        }
-        eprintln!("{line}");
         Ok(())
     }
 }

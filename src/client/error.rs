@@ -22,6 +22,10 @@ impl Code {
     pub const UNKNOWN_TOPIC: i16 = 3;
     /// OFFSET_OUT_OF_RANGE.
     pub const OFFSET_OUT_OF_RANGE: i16 = 1;
+    /// OUT_OF_ORDER_SEQUENCE_NUMBER.
+    pub const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
+    /// DUPLICATE_SEQUENCE_NUMBER.
+    pub const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
     /// TOPIC_ALREADY_EXISTS.
     pub const TOPIC_ALREADY_EXISTS: i16 = 36;
 }

@@ -49,9 +49,16 @@ pub struct Received {
     pub record: Record,
 }
 
-/// `records` as one batch.
-pub(super) fn pack(records: &[Record], codec: Compression) -> ValidBatch {
+/// `records` as one batch; of an idempotent producer with its id, epoch and the sequence of the first record.
+pub(super) fn pack(
+    records: &[Record],
+    codec: Compression,
+    producer: Option<(ProducerId, i16, i32)>,
+) -> ValidBatch {
     let mut batch = BatchBuilder::new(codec);
+    if let Some((id, epoch, base_sequence)) = producer {
+        batch.producer(id, epoch, base_sequence);
+    }
     for record in records {
         let headers: Vec<(&[u8], Option<&[u8]>)> =
             record.headers.iter().map(|(name, value)| (&name[..], value.as_deref())).collect();

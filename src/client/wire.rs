@@ -1,13 +1,14 @@
 //! A client over TCP: finds the cluster, asks the right broker, tries again within a bound.
 //!
-//! Owns connections and what is known of the cluster. Retries repeat the request: without idempotence a produce that was
-//! retried may stand twice, as with any Kafka client that is told so.
+//! Owns connections and what is known of the cluster. Retries repeat the request: a single [`Client::produce`] that was
+//! retried may stand twice, as with any Kafka client without idempotence. A [`Producer`] writes each record once.
 
 mod admin;
 mod cluster;
 mod connection;
 mod consume;
 mod produce;
+mod producer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ pub use admin::{ConfigEntry, ConfigSource, NewTopic};
 pub use cluster::{Broker, Metadata, Partition, Topic};
 pub use consume::{At, Fetched, Limits};
 pub use produce::{Acks, partition_of};
+pub use producer::{Producer, Undelivered, Written};
 
 use super::{Code, Error};
 use crate::base::backoff::Backoff;
@@ -71,6 +73,11 @@ impl Client {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the topic's leaders asked for anew.
+    fn forget_topic(&self, name: &str) {
+        self.known().topics.remove(name);
     }
 
     /// Calls `attempt` until it succeeds, fails for good, or the client's timeout has passed.

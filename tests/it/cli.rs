@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::broker::Settings;
+use crate::minio::free_port;
 
 /// Runs the program with `args` and `input`; gives what it printed if it succeeded, else an error with what it said.
 fn run(args: &[&str], input: &str) -> anyhow::Result<String> {
@@ -74,6 +75,55 @@ fn a_record_goes_round() -> anyhow::Result<()> {
     with(&["topic", "delete", "orders"], "")?;
     let left = with(&["topic", "list", "--json"], "")?;
     ensure!(left.trim() == "[]", "{left}");
+    Ok(())
+}
+
+/// The broker is killed between two halves of the input; whatever was under way then is sent again.
+#[test]
+fn produce_keeps_order_and_writes_each_record_once_over_a_restart() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut settings = Settings::directory(folder.path());
+    settings.listen = format!("127.0.0.1:{}", free_port()?);
+    let broker = settings.start()?;
+    let target = ["--broker", settings.listen.as_str()];
+    run(&[&["topic", "create", "ordered", "-p", "1"][..], &target].concat(), "")?;
+    let args = ["produce", "ordered", "--batch-bytes", "2000", "--json"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(args)
+        .args(target)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut input = child.stdin.take().context("no input")?;
+    let half = |from: u32| -> String { (from..from + 30_000).map(|n| format!("{n}\n")).collect() };
+    input.write_all(half(0).as_bytes())?;
+    broker.kill()?;
+    // While nobody takes records the program stops reading: the rest has to come from another thread.
+    let rest = half(30_000);
+    let writing = std::thread::spawn(move || input.write_all(rest.as_bytes()));
+    let _broker = settings.start()?;
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}", output.status);
+    writing.join().expect("the writer only writes")?;
+    let read = run(&[&["consume", "ordered", "--until", "end"][..], &target].concat(), "")?;
+    let expected = half(0) + &half(30_000);
+    ensure!(read.len() == expected.len(), "{} bytes of {}", read.len(), expected.len());
+    ensure!(read == expected, "the records are not in their order");
+    Ok(())
+}
+
+#[test]
+fn a_record_that_is_refused_is_named_with_its_reason() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let broker = Settings::directory(folder.path()).set("message.max.bytes", "1000").start()?;
+    let large = "x".repeat(5000);
+    let output = output(&["produce", "limited", "--broker", &broker.address], &large)?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(!output.status.success(), "5000 bytes were taken");
+    ensure!(said.contains("limited") && said.contains("partition 0"), "{said}");
+    ensure!(said.contains("MESSAGE_TOO_LARGE"), "{said}");
     Ok(())
 }
 

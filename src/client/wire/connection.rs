@@ -4,6 +4,7 @@
 //! calls. A connection that failed once stays failed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -111,6 +112,21 @@ impl Connection {
         self.put(request, version, Some(reply)).await?;
         let mut answer = self.answer(answer).await?;
         self.decode::<R::Response>(&mut answer, R::KEY, version)
+    }
+
+    /// Sends `request`; what this gives waits for its answer. Requests go out in the order of calls.
+    pub(super) async fn begin<R: Request>(
+        connection: &Arc<Self>,
+        request: &R,
+        version: i16,
+    ) -> Result<impl Future<Output = Result<R::Response, Error>> + use<R>, Error> {
+        let (reply, answer) = oneshot::channel();
+        connection.put(request, version, Some(reply)).await?;
+        let connection = Arc::clone(connection);
+        Ok(async move {
+            let mut answer = connection.answer(answer).await?;
+            connection.decode::<R::Response>(&mut answer, R::KEY, version)
+        })
     }
 
     /// Sends `request`, to which Kafka sends no answer.

@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::join_all;
-use kafka_protocol::messages::ProduceRequest;
+use futures::future::BoxFuture;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 
 use super::cluster::topic_name;
 use super::connection::Connection;
 use super::{Client, check};
 use crate::base::offset::Offset;
-use crate::client::Error;
 use crate::client::records::{Record, pack};
+use crate::client::{Code, Error};
 use crate::record::Compression;
 
 /// When a broker answers a produce.
@@ -74,30 +74,25 @@ impl Client {
         records: &[Record],
         (codec, acks): (Compression, Acks),
     ) -> Result<Offset, Error> {
-        let batch = pack(records, codec).bytes;
+        let batch = pack(records, codec, None).bytes;
         self.retrying(|| {
-            async {
-                let known = self.topic(topic, true).await?;
-                let leaders = self.leaders(&known, vec![(partition, ())]).await?;
-                let sent = leaders.iter().map(|(leader, _)| {
-                    let batch = batch.clone();
-                    self.send(leader, (topic, partition), batch, acks)
-                });
-                let mut offsets = join_all(sent).await.into_iter();
-                offsets.next().expect("one partition has one leader")
-            }
-            .boxed()
+            async { self.begin_produce((topic, partition), batch.clone(), acks).await?.await }
+                .boxed()
         })
         .await
     }
 
-    async fn send(
+    /// Sends one batch to its leader. It is on its way, behind those that were sent before, when this returns; what that
+    /// resolves to is its offset, -1 without acks.
+    pub(super) async fn begin_produce(
         &self,
-        leader: &Connection,
         (topic, partition): (&str, i32),
         batch: Bytes,
         acks: Acks,
-    ) -> Result<Offset, Error> {
+    ) -> Result<BoxFuture<'static, Result<Offset, Error>>, Error> {
+        let known = self.topic(topic, true).await?;
+        let leaders = self.leaders(&known, vec![(partition, ())]).await?;
+        let (leader, _) = leaders.into_iter().next().expect("one partition has one leader");
         let version = leader.version::<ProduceRequest>(NEWEST)?;
         let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
         let data = TopicProduceData::default()
@@ -114,18 +109,27 @@ impl Client {
             .with_topic_data(vec![data]);
         if acks == Acks::None {
             leader.tell(&request, version).await?;
-            return Ok(Offset(-1));
+            return Ok(std::future::ready(Ok(Offset(-1))).boxed());
         }
-        let answer = leader.ask(&request, version).await?;
-        let mut offset = Offset(-1);
-        for one in answer.responses.iter().flat_map(|topic| &topic.partition_responses) {
-            let first = one.record_errors.first();
-            let record = first.and_then(|error| error.batch_index_error_message.as_deref());
-            check(one.error_code, record.or(one.error_message.as_deref()))?;
-            offset = Offset(one.base_offset);
-        }
-        Ok(offset)
+        let answer = Connection::begin(&leader, &request, version).await?;
+        Ok(async move { offset_in(&answer.await?) }.boxed())
     }
+}
+
+/// The offset that an answer to one batch tells.
+fn offset_in(answer: &ProduceResponse) -> Result<Offset, Error> {
+    let mut offset = Offset(-1);
+    for one in answer.responses.iter().flat_map(|topic| &topic.partition_responses) {
+        let first = one.record_errors.first();
+        let record = first.and_then(|error| error.batch_index_error_message.as_deref());
+        match check(one.error_code, record.or(one.error_message.as_deref())) {
+            Ok(()) => offset = Offset(one.base_offset),
+            // It is in the log, so long since that the broker does not know where.
+            Err(error) if error.code() == Some(Code::DUPLICATE_SEQUENCE_NUMBER) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(offset)
 }
 
 #[cfg(test)]
