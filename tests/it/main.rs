@@ -12,6 +12,7 @@ mod parts;
 
 mod admin;
 mod cli;
+mod credentials;
 mod kill;
 mod load;
 mod place;
