@@ -34,7 +34,7 @@ pub mod maintenance;
 // -- the log --
 // Internal topics as state machines: created on first use, replayed on becoming leader, written by ordinary appends.
 pub mod state_topic;
-// Partitions as plain state in a few shards: offsets, producers, epochs, reads, waiting fetches.
+// Partitions as plain state behind a short lock each: offsets, producers, epochs, reads, waiting fetches.
 pub mod log;
 // The write-ahead chain: open slot, upload window, stability, fences, recovery. Invariant: acks follow slot order.
 pub mod wal;

@@ -1,8 +1,10 @@
 //! Stored config overrides: which resources have them, how a change is written, and who checks values.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::base::ids::BrokerId;
+use crate::config::live_default;
 
 /// What has configs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +43,20 @@ impl ConfigResource {
             Self::ClientMetrics(_) => ResourceKind::ClientMetrics,
         }
     }
+}
+
+/// The topic configs whose defaults these overrides of brokers are: later layers win. What a broker is told of another
+/// setting is not in it.
+#[must_use]
+pub fn live_defaults<'a>(
+    layers: impl IntoIterator<Item = &'a BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
+    let all = layers.into_iter().flatten();
+    let live = all.filter_map(|(name, value)| {
+        let (_, topic) = live_default(name)?;
+        Some((topic.to_owned(), value.clone()))
+    });
+    live.collect()
 }
 
 /// One change of one key (IncrementalAlterConfigs).

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::config::ConfigResource;
+use super::config::{ConfigResource, live_defaults};
 use crate::base::ids::{BrokerId, ChainId, Incarnation, LeaderEpoch, TopicId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::manifest::client::{Endpoint, EpochStart};
@@ -105,6 +105,13 @@ impl Image {
     #[must_use]
     pub fn partition(&self, tp: &TopicPartition) -> Option<&PartitionImage> {
         self.topic_by_id(tp.topic)?.partitions.get(usize::try_from(tp.partition).ok()?)
+    }
+
+    /// What clients have changed of a broker's defaults of topic configs, by topic config.
+    #[must_use]
+    pub fn live_defaults(&self, broker: BrokerId) -> BTreeMap<String, String> {
+        let layers = [ConfigResource::Broker(None), ConfigResource::Broker(Some(broker))];
+        live_defaults(layers.iter().filter_map(|layer| self.overrides(layer)))
     }
 
     /// The overrides of a resource: of a topic, or any other.

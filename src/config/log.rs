@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::key::Kind::{self, Bytes, Int};
+use super::key::Kind::{self, Bytes};
 use super::key::{Key, Section, int_from};
 use super::load::Values;
 use crate::base::units::ByteSize;
@@ -12,8 +12,6 @@ use crate::base::units::ByteSize;
 pub struct LogConfig {
     /// The most memory for the newest records of all partitions.
     pub tail_bytes: ByteSize,
-    /// Owner tasks that share the partitions; none: one a core.
-    pub shards: Option<usize>,
     /// A producer that was silent for so long is forgotten.
     pub producer_id_expiration: Duration,
     /// The most memory for read plans.
@@ -34,12 +32,6 @@ pub(super) const KEYS: &[Key] = &[
         Bytes { min: 0, max: 1 << 40 },
         "134217728",
         "The most memory for the newest records of all partitions. Consumers that keep up are served from it.",
-    ),
-    key(
-        "log.shards",
-        Int { min: 0, max: 1024 },
-        "0",
-        "Tasks that share the partitions; 0 is one for each core.",
     ),
     Key::kafkas(
         Section::Log,
@@ -74,7 +66,6 @@ impl LogConfig {
     pub(super) fn read(values: &Values) -> Self {
         Self {
             tail_bytes: values.size("tail.bytes"),
-            shards: Some(values.int("log.shards")).filter(|n| *n > 0),
             producer_id_expiration: values.time("producer.id.expiration.ms"),
             index_cache_bytes: values.size("index.cache.bytes"),
             read_cache_bytes: values.size("read.cache.bytes"),

@@ -15,6 +15,8 @@ pub struct MaintenanceConfig {
     pub gc_interval: Duration,
     /// How long an object outlives its last reference.
     pub gc_grace: Duration,
+    /// How often the collector looks for late slots of chains that have ended.
+    pub orphan_interval: Duration,
 }
 
 const fn ours(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -41,6 +43,12 @@ pub(super) const KEYS: &[Key] = &[
         "60000",
         "How long an object outlives its last reference, for readers that still hold a plan with it.",
     ),
+    ours(
+        "gc.orphan.interval.ms",
+        Millis { min: 1000, max: 604_800_000 },
+        "3600000",
+        "How often some of the ended chains are listed for objects that landed late.",
+    ),
 ];
 
 impl MaintenanceConfig {
@@ -49,6 +57,7 @@ impl MaintenanceConfig {
             retention_check_interval: values.time("log.retention.check.interval.ms"),
             gc_interval: values.time("gc.interval.ms"),
             gc_grace: values.time("gc.grace.ms"),
+            orphan_interval: values.time("gc.orphan.interval.ms"),
         }
     }
 }

@@ -32,7 +32,7 @@ pub use node::{LogFormat, NodeConfig};
 pub use print::reference;
 pub use server::ServerConfig;
 pub use store::StoreConfig;
-pub use topic::TopicConfig;
+pub use topic::{CompressionLevels, TopicConfig, live_default};
 pub use transactions::TransactionsConfig;
 pub use wal::WalConfig;
 

@@ -30,6 +30,8 @@ pub struct TopicConfig {
     pub cleanup_policy: Vec<String>,
     /// `producer`, or the codec that every batch is brought to.
     pub compression_type: String,
+    /// The level of each codec, where the broker compresses.
+    pub compression_levels: CompressionLevels,
     /// `CreateTime` or `LogAppendTime`.
     pub timestamp_type: String,
     /// How far before now a record's time may lie.
@@ -40,6 +42,27 @@ pub struct TopicConfig {
     pub min_insync_replicas: i32,
     /// The least share of a partition that may be rewritten when it is compacted.
     pub min_cleanable_ratio: f64,
+}
+
+/// Levels of compression by codec. snappy has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompressionLevels {
+    /// `compression.gzip.level`; -1 is the codec's own default.
+    pub gzip: i32,
+    /// `compression.lz4.level`.
+    pub lz4: i32,
+    /// `compression.zstd.level`.
+    pub zstd: i32,
+}
+
+/// A setting of the broker that is the default of a topic config, and that clients may change while the broker runs: its
+/// name, and the topic config's. None: what a client says of it is refused, or only reported.
+///
+/// Source: `DynamicLogConfig`, `ServerTopicConfigSynonyms` in Apache Kafka.
+#[must_use]
+pub fn live_default(name: &str) -> Option<(&'static str, &'static str)> {
+    let key = KEYS.iter().find(|key| key.name == name && key.in_kafka)?;
+    Some((key.name, key.topic?))
 }
 
 const fn ours(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -278,6 +301,11 @@ impl TopicConfig {
             retention_bytes: values.size_limit("log.retention.bytes"),
             cleanup_policy: values.words("log.cleanup.policy"),
             compression_type: values.text("compression.type"),
+            compression_levels: CompressionLevels {
+                gzip: values.int("compression.gzip.level"),
+                lz4: values.int("compression.lz4.level"),
+                zstd: values.int("compression.zstd.level"),
+            },
             timestamp_type: values.text("log.message.timestamp.type"),
             timestamp_before_max: values.time("log.message.timestamp.before.max.ms"),
             timestamp_after_max: values.time("log.message.timestamp.after.max.ms"),

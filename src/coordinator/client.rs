@@ -17,7 +17,8 @@ use crate::cluster::client::{
 };
 use crate::cluster::{self, ClusterClient, Image};
 use crate::manifest::client::{
-    Deletion, Lease, Plan, PlannedRun, Registered, Registration, RetentionDefaults, Trimmed,
+    Deletion, Extent, Lease, Plan, PlannedRun, Registered, Registration, RetentionDefaults,
+    SealedChain, Trimmed,
 };
 use crate::manifest::row::SlotRow;
 use crate::manifest::{self, ManifestClient};
@@ -137,6 +138,15 @@ impl ManifestClient for Coordinator {
         self.run(Event::PlanMaxTimestamp { tp }).await
     }
 
+    async fn extents(
+        &self,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<Vec<Option<Extent>>, manifest::Error> {
+        let reply = self.ask_manifest(Event::Extents { partitions }).await?;
+        let Reply::Extents(answer) = reply else { unreachable!("{MATCHED}") };
+        Ok(answer)
+    }
+
     async fn advance_log_start(
         &self,
         tp: TopicPartition,
@@ -170,6 +180,16 @@ impl ManifestClient for Coordinator {
     ) -> Result<Vec<Deletion>, manifest::Error> {
         let reply = self.ask_manifest(Event::Deletions { queued_by, ranges_max }).await?;
         let Reply::Deletions(answer) = reply else { unreachable!("{MATCHED}") };
+        Ok(answer)
+    }
+
+    async fn sealed_chains(
+        &self,
+        after: Option<ChainId>,
+        chains_max: usize,
+    ) -> Result<Vec<SealedChain>, manifest::Error> {
+        let reply = self.ask_manifest(Event::SealedChains { after, chains_max }).await?;
+        let Reply::SealedChains(answer) = reply else { unreachable!("{MATCHED}") };
         Ok(answer)
     }
 

@@ -9,7 +9,8 @@ use crate::cluster::client::{
 };
 use crate::manifest;
 use crate::manifest::client::{
-    Deletion, Lease, Plan, PlannedRun, Registered, Registration, RetentionDefaults, Trimmed,
+    Deletion, Extent, Lease, Plan, PlannedRun, Registered, Registration, RetentionDefaults,
+    SealedChain, Trimmed,
 };
 use crate::manifest::row::SlotRow;
 
@@ -51,6 +52,9 @@ pub(super) enum Event {
     PlanMaxTimestamp {
         tp: TopicPartition,
     },
+    Extents {
+        partitions: Vec<TopicPartition>,
+    },
     AdvanceLogStart {
         tp: TopicPartition,
         to: Offset,
@@ -66,6 +70,10 @@ pub(super) enum Event {
     Deletions {
         queued_by: Timestamp,
         ranges_max: usize,
+    },
+    SealedChains {
+        after: Option<ChainId>,
+        chains_max: usize,
     },
     Deleted {
         done: Vec<Deletion>,
@@ -113,10 +121,12 @@ pub(super) enum Reply {
     Leases(Result<Vec<Lease>, manifest::Error>),
     Plan(Result<Plan, manifest::Error>),
     Run(Result<Option<PlannedRun>, manifest::Error>),
+    Extents(Vec<Option<Extent>>),
     LogStart(Result<Offset, manifest::Error>),
     Retained(usize),
     Trimmed(Trimmed),
     Deletions(Vec<Deletion>),
+    SealedChains(Vec<SealedChain>),
     Created(Each<CreatedTopic>),
     TopicsDeleted(Each<DeletedTopic>),
     Partitions(Each<i32>),

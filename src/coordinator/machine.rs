@@ -78,11 +78,15 @@ impl Machine {
             Event::Plan { tp, from, runs_max } => Reply::Plan(self.plan(tp, from, runs_max)),
             Event::PlanTimestamp { tp, at } => Reply::Run(self.plan_timestamp(tp, at)),
             Event::PlanMaxTimestamp { tp } => Reply::Run(self.plan_max_timestamp(tp)),
+            Event::Extents { partitions } => Reply::Extents(self.extents(&partitions)),
             Event::AdvanceLogStart { tp, to } => Reply::LogStart(self.advance_log_start(tp, to)),
             Event::Retain { as_of, defaults } => Reply::Retained(self.retain(as_of, defaults)),
             Event::Trim { as_of, slots_max } => Reply::Trimmed(self.trim(as_of, slots_max)),
             Event::Deletions { queued_by, ranges_max } => {
                 Reply::Deletions(self.deletions(queued_by, ranges_max))
+            }
+            Event::SealedChains { after, chains_max } => {
+                Reply::SealedChains(self.sealed_chains(after, chains_max))
             }
             Event::Deleted { done } => Reply::Done(self.deleted(&done)),
             Event::CreateTopics { request, ids } => {

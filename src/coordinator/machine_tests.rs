@@ -130,6 +130,7 @@ impl World {
                 let limit = RetentionDefaults {
                     retention_ms: Some(draw.cast_signed() & 127),
                     retention_bytes: None,
+                    delete: true,
                 };
                 self.ask(Event::Retain { as_of: Timestamp(self.clock), defaults: limit });
             }

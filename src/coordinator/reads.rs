@@ -5,7 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
 use crate::manifest::Error;
-use crate::manifest::client::{Plan, PlannedRun};
+use crate::manifest::client::{Extent, Plan, PlannedRun};
 use crate::manifest::edit::Edit;
 use crate::manifest::partition::Partition;
 
@@ -52,6 +52,14 @@ impl Machine {
         // The last of equals is what `max_by_key` gives; from the back, that is the first.
         let newest = self.readable(tp)?.runs.iter().rev().max_by_key(|run| run.max_timestamp);
         Ok(newest.map(|run| run.planned(tp)))
+    }
+
+    pub(super) fn extents(&self, partitions: &[TopicPartition]) -> Vec<Option<Extent>> {
+        let extent = |tp: &TopicPartition| {
+            let partition = self.readable(*tp).ok()?;
+            Some(Extent { bytes: partition.bytes, committed_end: partition.end })
+        };
+        partitions.iter().map(extent).collect()
     }
 
     pub(super) fn advance_log_start(

@@ -1,30 +1,42 @@
 //! Retention, trimming and the queue of deletions. The policies are [`crate::maintenance`]'s; this applies them.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::machine::Machine;
 use crate::base::clock::Timestamp;
-use crate::base::ids::{ChainId, SlotId, TopicPartition};
+use crate::base::ids::{BrokerId, ChainId, SlotId, TopicPartition};
 use crate::base::offset::Offset;
+use crate::cluster::config::live_defaults;
 use crate::maintenance::gc;
 use crate::maintenance::retention::{Aged, Policy, Standing, log_start_after};
 use crate::manifest::Error;
 use crate::manifest::chain::Phase;
-use crate::manifest::client::{Deletion, RetentionDefaults, Trimmed};
-use crate::manifest::edit::Edit;
+use crate::manifest::client::{Deletion, RetentionDefaults, SealedChain, Trimmed};
+use crate::manifest::edit::{ConfigOwner, Edit};
 use crate::manifest::partition::{Partition, Run};
 
 impl Machine {
     pub(super) fn retain(&mut self, now: Timestamp, defaults: RetentionDefaults) -> usize {
         let mut moves: Vec<(TopicPartition, Offset)> = Vec::new();
+        let live = self.live_defaults();
         for (id, topic) in self.state.topics.iter().filter(|(_, topic)| !topic.deleting) {
-            let policy = Policy::of(&topic.configs, defaults);
-            if !policy.limits() {
+            let policies = live.iter().map(|(broker, live)| {
+                let mut configs = live.clone();
+                configs
+                    .extend(topic.configs.iter().map(|(key, value)| (key.clone(), value.clone())));
+                (*broker, Policy::of(&configs, defaults))
+            });
+            let policies: BTreeMap<Option<BrokerId>, Policy> = policies.collect();
+            if policies.values().all(|policy| !policy.limits()) {
                 continue;
             }
             let online = topic.partitions.iter().zip(0..).filter(|(p, _)| p.offline.is_none());
             let moved = online.filter_map(|(partition, number)| {
-                let to = retained_from(partition, &policy, now);
+                let leader = partition.lease.and_then(|chain| self.state.chains.get(&chain));
+                let leader = leader.map(|chain| chain.broker);
+                let policy = policies.get(&leader).or_else(|| policies.get(&None))?;
+                let to = retained_from(partition, policy, now);
                 let tp = TopicPartition { topic: *id, partition: number };
                 (to > partition.log_start).then_some((tp, to))
             });
@@ -35,6 +47,22 @@ impl Machine {
             self.state.apply(Edit::LogStart { tp, to });
         }
         moved
+    }
+
+    /// What clients have changed of the defaults of topic configs: for all brokers (none), and for each that was told
+    /// something of its own.
+    fn live_defaults(&self) -> BTreeMap<Option<BrokerId>, BTreeMap<String, String>> {
+        let configs = &self.state.configs;
+        let common = configs.get(&ConfigOwner::Broker(None));
+        let own = configs.iter().filter_map(|(owner, own)| match owner {
+            ConfigOwner::Broker(broker @ Some(_)) => {
+                Some((*broker, live_defaults(common.into_iter().chain([own]))))
+            }
+            _ => None,
+        });
+        let mut live: BTreeMap<_, _> = own.collect();
+        live.insert(None, live_defaults(common));
+        live
     }
 
     pub(super) fn trim(&mut self, now: Timestamp, slots_max: u64) -> Trimmed {
@@ -84,6 +112,24 @@ impl Machine {
         due.sort_by_key(|deletion| deletion.queued_at);
         due.truncate(ranges_max);
         due
+    }
+
+    pub(super) fn sealed_chains(
+        &self,
+        after: Option<ChainId>,
+        chains_max: usize,
+    ) -> Vec<SealedChain> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let sealed = self.state.chains.range((from, Bound::Unbounded)).filter_map(|(id, chain)| {
+            let queued = self.state.deletions.range((*id, SlotId(0))..=(*id, SlotId(u64::MAX)));
+            let first_queued = queued.map(|((_, from), _)| *from).next();
+            Some(SealedChain {
+                chain: *id,
+                deleted_end: first_queued.unwrap_or(chain.trimmed_end).min(chain.trimmed_end),
+                sealed_at: chain.sealed_at()?,
+            })
+        });
+        sealed.take(chains_max).collect()
     }
 
     pub(super) fn deleted(&mut self, done: &[Deletion]) -> Result<(), Error> {

@@ -128,7 +128,7 @@ async fn live(coordinator: &Coordinator, done: &mut Vec<&'static str>) -> Option
         coordinator.register(Registration { ended: Some(chain), ..registration(7) }).await.ok()?;
     coordinator.seal(chain, SlotId(2)).await.ok()?;
     done.push("sealed");
-    let defaults = RetentionDefaults { retention_ms: None, retention_bytes: Some(0) };
+    let defaults = RetentionDefaults { retention_ms: None, retention_bytes: Some(0), delete: true };
     coordinator.retain(clock().now(), defaults).await.ok()?;
     assert_eq!(coordinator.acquire(next.chain).await.ok()?.len(), 2);
     done.push("acquired");

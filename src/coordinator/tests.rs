@@ -521,7 +521,8 @@ async fn retention_trims_what_no_state_needs_and_queues_its_deletion() {
     rows[0] = checkpointed(rows[0].clone(), idle, 0);
     rows[8] = checkpointed(rows[8].clone(), busy, 0);
     coordinator.commit(chain, rows).await.expect("committed");
-    let defaults = RetentionDefaults { retention_ms: Some(2000), retention_bytes: None };
+    let defaults =
+        RetentionDefaults { retention_ms: Some(2000), retention_bytes: None, delete: true };
     assert_eq!(coordinator.retain(Timestamp(8000), defaults).await, Ok(1));
     assert_eq!(coordinator.image().borrow().partition(&busy).expect("there").log_start, Offset(6));
     let held = coordinator.trim(Timestamp(8000), 100).await.expect("an answer");

@@ -46,8 +46,13 @@ impl Rig {
                 retention_check_interval: minute,
                 gc_interval: minute,
                 gc_grace: minute,
+                orphan_interval: minute,
             },
-            defaults: RetentionDefaults { retention_ms: Some(3_600_000), retention_bytes: None },
+            defaults: RetentionDefaults {
+                retention_ms: Some(3_600_000),
+                retention_bytes: None,
+                delete: true,
+            },
             metrics: Metrics::new(&Registry::new()),
         };
         let jobs = scheduler.start();
@@ -135,7 +140,7 @@ async fn a_sweep_does_bounded_work() {
     rig.append(0..50, old, true).await;
     let Rig { store, coordinator, jobs, .. } = rig;
     drop(jobs);
-    let defaults = RetentionDefaults { retention_ms: Some(0), retention_bytes: None };
+    let defaults = RetentionDefaults { retention_ms: Some(0), retention_bytes: None, delete: true };
     coordinator.retain(clock().now(), defaults).await.expect("retained");
     coordinator.trim(Timestamp(5), 100).await.expect("trimmed");
     let sweep = Sweep { store, cluster_id: "c".to_owned() };
@@ -145,4 +150,30 @@ async fn a_sweep_does_bounded_work() {
         assert_eq!(gone, Ok(expected));
     }
     assert_eq!(sweep.run(&coordinator, Timestamp(4), 20, &metrics).await, Ok(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_slots_of_an_ended_chain_go_however_often_they_come() {
+    let store = object::build::memory(clock());
+    let rig = Rig::new(store.clone()).await;
+    rig.append(0..10, clock().now(), true).await;
+    let chain = rig.chain;
+    let put = async |slot: u64, bytes: usize| {
+        let payload = Payload::from(bytes::Bytes::from(vec![1; bytes]));
+        store.put_if_absent(&keys::slot("c", chain, SlotId(slot)), payload).await.expect("stored");
+    };
+    // Its own fence, a stop fence far above, and a slot that was on its way when it ended.
+    put(10, 64).await;
+    put(266, 64).await;
+    put(12, 500).await;
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(rig.slots().await, 13, "an open chain is left alone");
+    join(&rig.coordinator, 8).await;
+    rig.coordinator.seal(chain, SlotId(10)).await.expect("sealed");
+    for _ in 0..2 {
+        sleep(Duration::from_mins(3)).await;
+        assert_eq!(rig.slots().await, 12, "ten slots and two fences");
+        put(12, 500).await;
+    }
+    assert_no_panics();
 }

@@ -3,19 +3,67 @@
 //! Source: KIP-113, KIP-827; `KafkaApis.handleDescribeLogDirsRequest`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kafka_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use kafka_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse, TopicName};
 
-use super::scope::{Scope, text};
-use crate::cluster::image::TopicImage;
+use tokio::time::timeout;
 
-pub(super) fn handle(
+use super::Context;
+use super::scope::{Scope, text};
+use crate::base::ids::TopicPartition;
+use crate::cluster::image::TopicImage;
+use crate::manifest::client::Extent;
+use crate::protocol::ErrorCode;
+
+/// How long the answer waits for the coordinator.
+const SIZES_WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) async fn handle(
+    context: &Context,
     scope: &Scope<'_>,
-    request: &DescribeLogDirsRequest,
+    request: DescribeLogDirsRequest,
 ) -> DescribeLogDirsResponse {
+    let mut topics = led_here(scope, &request);
+    let error = sizes(context, scope, &mut topics).await.err().unwrap_or(ErrorCode::None);
+    // No total: a bucket has no size.
+    let result = DescribeLogDirsResult::default()
+        .with_error_code(error.code())
+        .with_log_dir(text(log_dir(scope)))
+        .with_topics(topics);
+    DescribeLogDirsResponse::default().with_results(vec![result])
+}
+
+/// Fills in how many bytes each partition has: those of the manifest's runs, and those of the tail behind them.
+async fn sizes(
+    context: &Context,
+    scope: &Scope<'_>,
+    topics: &mut [DescribeLogDirsTopic],
+) -> Result<(), ErrorCode> {
+    let mut partitions: Vec<(TopicPartition, &mut DescribeLogDirsPartition)> = Vec::new();
+    for topic in topics {
+        let Some(id) = scope.image.topic(&topic.name.0).map(|topic| topic.id) else { continue };
+        partitions.extend(topic.partitions.iter_mut().map(|partition| {
+            (TopicPartition { topic: id, partition: partition.partition_index }, partition)
+        }));
+    }
+    let asked = partitions.iter().map(|(tp, _)| *tp).collect();
+    let extents = timeout(SIZES_WITHIN, context.manifest.extents(asked)).await;
+    let extents = extents.map_err(|_| ErrorCode::RequestTimedOut)?;
+    let extents = extents.map_err(|_| ErrorCode::KafkaStorageError)?;
+    for ((tp, partition), extent) in partitions.into_iter().zip(extents) {
+        let Some(Extent { bytes, committed_end }) = extent else { continue };
+        let handle = context.log.partition(&tp);
+        let tail = handle.and_then(|handle| handle.bytes_from(committed_end).ok()).unwrap_or(0);
+        partition.partition_size = i64::try_from(bytes + tail).unwrap_or(i64::MAX);
+    }
+    Ok(())
+}
+
+fn led_here(scope: &Scope<'_>, request: &DescribeLogDirsRequest) -> Vec<DescribeLogDirsTopic> {
     let asked: Option<BTreeMap<&str, BTreeSet<i32>>> = request.topics.as_ref().map(|topics| {
         let mut asked: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
         for topic in topics {
@@ -31,11 +79,7 @@ pub(super) fn handle(
         };
         described(scope, topic, wanted)
     });
-    // No total: a bucket has no size.
-    let result = DescribeLogDirsResult::default()
-        .with_log_dir(text(log_dir(scope)))
-        .with_topics(topics.collect());
-    DescribeLogDirsResponse::default().with_results(vec![result])
+    topics.collect()
 }
 
 /// The store's URL, or the directory's path.
@@ -55,7 +99,6 @@ fn described(
     let led = (0_i32..).zip(&topic.partitions);
     let led = led.filter(|(index, one)| one.leader == Some(scope.broker) && wanted(*index));
     let partitions: Vec<DescribeLogDirsPartition> = led
-        // Sizes are not kept by partition: objects hold many.
         .map(|(index, _)| DescribeLogDirsPartition::default().with_partition_index(index))
         .collect();
     let name = TopicName(text(topic.name.clone()));

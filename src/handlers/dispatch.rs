@@ -135,7 +135,8 @@ async fn show(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome
             answer(header, body, |request| ready(describe::handle(scope, request))).await
         }
         ApiKey::DescribeLogDirs => {
-            answer(header, body, |request| ready(describe_log_dirs::handle(scope, &request))).await
+            let context = &session.context;
+            answer(header, body, |request| describe_log_dirs::handle(context, scope, request)).await
         }
         ApiKey::ElectLeaders => {
             answer(header, body, |request| ready(elect_leaders::handle(scope, version, &request)))

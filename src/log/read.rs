@@ -81,6 +81,15 @@ impl Partition {
         Ok(state.bytes_between(offset, end))
     }
 
+    /// Bytes of stable batches from `offset` on, as far as they are in the tail.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`].
+    pub fn bytes_from(&self, offset: Offset) -> Result<u64, Error> {
+        let state = self.lead()?;
+        Ok(state.bytes_between(offset, state.high_watermark).unwrap_or(0))
+    }
+
     fn check_range(&self, offset: Offset, offsets: &Offsets) -> Result<(), Error> {
         if offset >= offsets.log_start && offset <= offsets.log_end {
             return Ok(());

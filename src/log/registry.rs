@@ -16,7 +16,7 @@ use super::txn_index::TransactionIndex;
 use super::{Metrics, checkpoint};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{SharedClock, sleep};
-use crate::base::ids::{ChainId, TopicId, TopicPartition};
+use crate::base::ids::{BrokerId, ChainId, TopicId, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::base::watch;
@@ -37,6 +37,8 @@ pub struct RegistryParts {
     pub clock: SharedClock,
     /// Jitter of retries.
     pub rng: Rng,
+    /// This broker.
+    pub broker: BrokerId,
     /// What topics without overrides use.
     pub defaults: TopicDefaults,
     /// `producer.id.expiration.ms`.
@@ -53,6 +55,8 @@ struct Generation {
     partitions: HashMap<TopicPartition, PartitionHandle>,
     /// The topics as last applied, to find what changed.
     topics: BTreeMap<TopicId, Arc<TopicImage>>,
+    /// What clients have changed of the defaults of topic configs.
+    live: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -129,11 +133,12 @@ impl Registry {
     /// `image` is one that was taken before the leases were acquired, or after; it is applied before this returns.
     pub fn install(&self, wal: &Wal, rebuilt: Vec<Rebuilt>, image: &Image) {
         let defaults = &self.0.parts.defaults;
+        let live = image.live_defaults(self.0.parts.broker);
         let partitions = rebuilt.into_iter().map(|rebuilt| {
             let tp = rebuilt.lease.tp;
             let settings = Arc::new(match image.topics.get(&tp.topic) {
-                Some(topic) => TopicSettings::new(&topic.configs, topic.internal, defaults),
-                None => TopicSettings::new(&BTreeMap::new(), false, defaults),
+                Some(topic) => TopicSettings::over(&live, &topic.configs, topic.internal, defaults),
+                None => TopicSettings::over(&live, &BTreeMap::new(), false, defaults),
             });
             let metrics = self.0.parts.metrics.clone();
             (tp, Partition::new(tp, wal.clone(), metrics, start_of(rebuilt, settings)))
@@ -142,6 +147,7 @@ impl Registry {
             wal: wal.clone(),
             partitions: partitions.collect(),
             topics: BTreeMap::new(),
+            live: live.clone(),
         };
         let mut current = self.0.generation.write().unwrap_or_else(PoisonError::into_inner);
         let before = current.replace(generation);
@@ -169,9 +175,12 @@ impl Registry {
         let mut current = self.0.generation.write().unwrap_or_else(PoisonError::into_inner);
         let Some(generation) = current.as_mut() else { return };
         let mut deleting = Vec::new();
+        let live = image.live_defaults(self.0.parts.broker);
+        let all_anew = live != generation.live;
+        generation.live = live;
         for (id, topic) in &image.topics {
             let before = generation.topics.get(id);
-            if before.is_some_and(|before| Arc::ptr_eq(before, topic)) {
+            if !all_anew && before.is_some_and(|before| Arc::ptr_eq(before, topic)) {
                 continue;
             }
             let newly_deleting = topic.deleting && before.is_none_or(|before| !before.deleting);
@@ -298,8 +307,9 @@ impl Generation {
     }
 
     fn apply_topic(&mut self, topic: &TopicImage, parts: &RegistryParts) {
-        let settings =
-            Arc::new(TopicSettings::new(&topic.configs, topic.internal, &parts.defaults));
+        let (configs, internal) = (&topic.configs, topic.internal);
+        let settings = TopicSettings::over(&self.live, configs, internal, &parts.defaults);
+        let settings = Arc::new(settings);
         for (tp, image) in led(topic, self.wal.chain()) {
             if let Some(partition) = self.partitions.get(&tp) {
                 partition.set_settings(Arc::clone(&settings));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::units::ByteSize;
+use crate::config::CompressionLevels;
 use crate::record::TimestampType;
 use crate::record::compression::{Compression, Target};
 use crate::wal::Budget;
@@ -24,7 +25,9 @@ pub struct TopicDefaults {
     /// `log.cleanup.policy` names delete.
     pub deletes: bool,
     /// `compression.type`: none means as the producer sent it.
-    pub compression: Option<Target>,
+    pub compression: Option<Compression>,
+    /// `compression.gzip.level` and its like.
+    pub compression_levels: CompressionLevels,
     /// `thalweg.flush.ms`.
     pub flush: Duration,
 }
@@ -51,6 +54,22 @@ pub struct TopicSettings {
 }
 
 impl TopicSettings {
+    /// The settings of a topic whose broker's defaults clients have changed: `live` by topic config.
+    #[must_use]
+    pub fn over(
+        live: &BTreeMap<String, String>,
+        overrides: &BTreeMap<String, String>,
+        internal: bool,
+        defaults: &TopicDefaults,
+    ) -> Self {
+        if live.is_empty() {
+            return Self::new(overrides, internal, defaults);
+        }
+        let mut merged = live.clone();
+        merged.extend(overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Self::new(&merged, internal, defaults)
+    }
+
     /// Overrides were checked when they were set; one that does not parse here leaves the default in force.
     #[must_use]
     pub fn new(
@@ -64,11 +83,12 @@ impl TopicSettings {
             None => defaults.flush,
         };
         let budget = if flush.is_zero() { Budget::WhenIdle } else { Budget::Within(flush) };
-        let compression = match overrides.get("compression.type").map(String::as_str) {
+        let codec = match overrides.get("compression.type").map(String::as_str) {
             Some("producer") => None,
-            Some(name) => target(name, overrides).or(defaults.compression),
+            Some(name) => Compression::from_name(name).or(defaults.compression),
             None => defaults.compression,
         };
+        let compression = codec.map(|codec| target(codec, overrides, defaults.compression_levels));
         let timestamp_type = match overrides.get("message.timestamp.type").map(String::as_str) {
             Some("LogAppendTime") => TimestampType::LogAppendTime,
             Some("CreateTime") => TimestampType::CreateTime,
@@ -90,13 +110,20 @@ impl TopicSettings {
     }
 }
 
-/// The codec of that name at the topic's level (`compression.gzip.level` and its like).
-fn target(codec: &str, overrides: &BTreeMap<String, String>) -> Option<Target> {
-    let level = number(overrides, &format!("compression.{codec}.level"));
-    Some(Target {
-        codec: Compression::from_name(codec)?,
-        level: level.and_then(|level| i32::try_from(level).ok()),
-    })
+/// The codec at the topic's level, or the broker's.
+fn target(
+    codec: Compression,
+    overrides: &BTreeMap<String, String>,
+    levels: CompressionLevels,
+) -> Target {
+    let (key, default) = match codec {
+        Compression::None | Compression::Snappy => return Target { codec, level: None },
+        Compression::Gzip => ("compression.gzip.level", levels.gzip),
+        Compression::Lz4 => ("compression.lz4.level", levels.lz4),
+        Compression::Zstd => ("compression.zstd.level", levels.zstd),
+    };
+    let level = number(overrides, key).and_then(|level| i32::try_from(level).ok());
+    Target { codec, level: Some(level.unwrap_or(default)) }
 }
 
 fn number(overrides: &BTreeMap<String, String>, key: &str) -> Option<i64> {
@@ -107,4 +134,54 @@ fn number(overrides: &BTreeMap<String, String>, key: &str) -> Option<i64> {
 fn policy(overrides: &BTreeMap<String, String>, wanted: &str) -> Option<bool> {
     let policies = overrides.get("cleanup.policy")?;
     Some(policies.split(',').any(|policy| policy.trim() == wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> TopicDefaults {
+        TopicDefaults {
+            max_message_bytes: ByteSize(1000),
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 5,
+            compacted: false,
+            deletes: true,
+            compression: Some(Compression::Zstd),
+            compression_levels: CompressionLevels { gzip: 2, lz4: 9, zstd: 7 },
+            flush: Duration::from_millis(100),
+        }
+    }
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_clients_changed_lies_between_the_broker_s_start_and_the_topic() {
+        let live = map(&[("max.message.bytes", "2000"), ("message.timestamp.after.max.ms", "6")]);
+        let own = map(&[("max.message.bytes", "3000")]);
+        let settings = TopicSettings::over(&live, &own, false, &defaults());
+        assert_eq!(settings.max_message_bytes, ByteSize(3000));
+        assert_eq!(settings.timestamp_after_max_ms, 6);
+        let settings = TopicSettings::over(&live, &map(&[]), false, &defaults());
+        assert_eq!(settings.max_message_bytes, ByteSize(2000));
+        let settings = TopicSettings::over(&map(&[]), &map(&[]), false, &defaults());
+        assert_eq!(settings.max_message_bytes, ByteSize(1000));
+    }
+
+    #[test]
+    fn a_codec_comes_with_the_broker_s_level_unless_the_topic_has_its_own() {
+        let level = |own: &[(&str, &str)]| {
+            let settings = TopicSettings::new(&map(own), false, &defaults());
+            settings.compression.map(|target| (target.codec, target.level))
+        };
+        assert_eq!(level(&[]), Some((Compression::Zstd, Some(7))));
+        let gzip = [("compression.type", "gzip")];
+        assert_eq!(level(&gzip), Some((Compression::Gzip, Some(2))));
+        let own = [("compression.type", "gzip"), ("compression.gzip.level", "9")];
+        assert_eq!(level(&own), Some((Compression::Gzip, Some(9))));
+        assert_eq!(level(&[("compression.type", "producer")]), None);
+    }
 }

@@ -11,6 +11,8 @@ pub struct Metrics {
     pub(super) trimmed: Counter,
     /// Objects deleted.
     pub(super) deleted: Counter,
+    /// Late slots of sealed chains that were deleted.
+    pub(super) orphans: Counter,
     /// Deletions that failed and stay queued.
     pub(super) failed: Counter,
 }
@@ -27,6 +29,10 @@ impl Metrics {
             ),
             trimmed: counter("thalweg_gc_trimmed_slots_total", "Slots trimmed from the manifest."),
             deleted: counter("thalweg_gc_deleted_objects_total", "Objects deleted."),
+            orphans: counter(
+                "thalweg_gc_orphans_total",
+                "Slots deleted that landed after their chain had ended or they had been trimmed.",
+            ),
             failed: counter(
                 "thalweg_gc_failed_deletions_total",
                 "Deletions of objects that failed and are tried again.",

@@ -26,10 +26,10 @@ impl Policy {
     #[must_use]
     pub fn of(overrides: &BTreeMap<String, String>, defaults: RetentionDefaults) -> Self {
         let number = |key: &str| overrides.get(key).and_then(|value| value.parse::<i64>().ok());
-        let cleanup = overrides.get("cleanup.policy").map_or("delete", String::as_str);
+        let deletes = |cleanup: &String| cleanup.split(',').any(|policy| policy.trim() == "delete");
         let bytes = |given: i64| u64::try_from(given).ok();
         Self {
-            delete: cleanup.split(',').any(|policy| policy.trim() == "delete"),
+            delete: overrides.get("cleanup.policy").map_or(defaults.delete, deletes),
             retention_ms: number("retention.ms")
                 .map_or(defaults.retention_ms, |ms| (ms >= 0).then_some(ms)),
             retention_bytes: number("retention.bytes").map_or(defaults.retention_bytes, bytes),
@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn overrides_and_defaults_make_the_policy() {
-        let defaults = RetentionDefaults { retention_ms: Some(7), retention_bytes: None };
+        let defaults =
+            RetentionDefaults { retention_ms: Some(7), retention_bytes: None, delete: true };
         let policy = |pairs: &[(&str, &str)]| {
             let overrides = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             Policy::of(&overrides, defaults)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
+use super::orphans::Orphans;
 use super::sweep::Sweep;
 use crate::base::clock::{SharedClock, Timestamp, sleep};
 use crate::base::ids::TopicPartition;
@@ -69,6 +70,8 @@ impl Scheduler {
         mut stopped: watch::Receiver<()>,
     ) {
         let sweep = Sweep { store: self.store.clone(), cluster_id: self.cluster_id.clone() };
+        let mut orphans = Orphans::new(self.store.clone(), &self.cluster_id);
+        let mut orphans_at = Instant::now() + self.config.orphan_interval;
         let mut retain_at = Instant::now() + self.config.retention_check_interval;
         loop {
             let pause = self.config.gc_interval.min(self.config.retention_check_interval);
@@ -80,6 +83,12 @@ impl Scheduler {
             let retain = Instant::now() >= retain_at;
             if retain {
                 retain_at = Instant::now() + self.config.retention_check_interval;
+            }
+            if Instant::now() >= orphans_at {
+                orphans_at = Instant::now() + self.config.orphan_interval;
+                if let Err(error) = orphans.run(self.manifest.as_ref(), &self.metrics).await {
+                    tracing::debug!(%error, "no look for orphans");
+                }
             }
             match self.tick(&sweep, retain).await {
                 Ok(anew) if anew.is_empty() => {}

@@ -133,6 +133,17 @@ pub struct RetentionDefaults {
     pub retention_ms: Option<i64>,
     /// `log.retention.bytes`.
     pub retention_bytes: Option<u64>,
+    /// `log.cleanup.policy` names delete.
+    pub delete: bool,
+}
+
+/// How much of a partition the manifest knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes of its runs, from the one that holds the log start on.
+    pub bytes: u64,
+    /// One past the last offset that the manifest knows.
+    pub committed_end: Offset,
 }
 
 /// What one tick of the collector trimmed.
@@ -155,6 +166,17 @@ pub struct Deletion {
     pub end: SlotId,
     /// When its references were removed.
     pub queued_at: Timestamp,
+}
+
+/// A chain that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedChain {
+    /// The chain.
+    pub chain: ChainId,
+    /// One past the last slot that is trimmed and no longer waits for its deletion, all below it alike.
+    pub deleted_end: SlotId,
+    /// The slot whose fence ended it: data above is void.
+    pub sealed_at: SlotId,
 }
 
 /// The manifest, as seen by brokers and maintenance.
@@ -230,6 +252,12 @@ pub trait ManifestClient: fmt::Debug + Send + Sync {
     /// `UnknownPartition`.
     async fn plan_max_timestamp(&self, tp: TopicPartition) -> Result<Option<PlannedRun>, Error>;
 
+    /// How much the manifest knows of each of these; none for what is no partition.
+    ///
+    /// # Errors
+    /// None of its own.
+    async fn extents(&self, partitions: Vec<TopicPartition>) -> Result<Vec<Option<Extent>>, Error>;
+
     /// Moves `log_start_offset` up to `to` and returns where it is now: it never moves down.
     ///
     /// # Errors
@@ -258,6 +286,16 @@ pub trait ManifestClient: fmt::Debug + Send + Sync {
         queued_by: Timestamp,
         ranges_max: usize,
     ) -> Result<Vec<Deletion>, Error>;
+
+    /// Up to `chains_max` sealed chains above `after`, lowest first.
+    ///
+    /// # Errors
+    /// None of its own.
+    async fn sealed_chains(
+        &self,
+        after: Option<ChainId>,
+        chains_max: usize,
+    ) -> Result<Vec<SealedChain>, Error>;
 
     /// Takes deletions off the queue whose every object is known to be gone. A part of a queued range, from its start, is
     /// allowed.

@@ -180,6 +180,7 @@ impl Materials {
             remote,
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
+            broker: config.node.broker_id,
             defaults: settings::topic_defaults(config),
             producer_expiration: config.log.producer_id_expiration,
             metrics: log::Metrics::new(&self.metrics),

@@ -10,8 +10,8 @@ use crate::log::TopicDefaults;
 use crate::manifest::client::{Endpoint, RetentionDefaults};
 use crate::object::retry::{Policy, ReadPolicy};
 use crate::object::{Locality, Store};
+use crate::record::Compression;
 use crate::record::TimestampType;
-use crate::record::compression::{Compression, Target};
 use crate::server::{self, Bound, FrameBuffers, RequestBudget, ServerSettings};
 use crate::wal;
 
@@ -33,8 +33,8 @@ pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {
         timestamp_after_max_ms: millis(topic.timestamp_after_max),
         compacted: names("compact"),
         deletes: names("delete"),
-        compression: Compression::from_name(&topic.compression_type)
-            .map(|codec| Target { codec, level: None }),
+        compression: Compression::from_name(&topic.compression_type),
+        compression_levels: topic.compression_levels,
         flush: config.wal.flush,
     }
 }
@@ -45,6 +45,7 @@ pub(super) fn retention_defaults(config: &Config) -> RetentionDefaults {
     RetentionDefaults {
         retention_ms: config.topic.retention.map(millis),
         retention_bytes: config.topic.retention_bytes.map(|limit| limit.0),
+        delete: config.topic.cleanup_policy.iter().any(|policy| policy == "delete"),
     }
 }
 

@@ -28,9 +28,6 @@ const TABLE: &[Line] = &[
     line("api_versions", ".*", "/api_keys/.*", "groups, transactions, security and Kafka's inner APIs are not advertised yet"),
     line("api_versions", ".*", "/(supported|finalized)_features/.*", "a feature is named once it is there"),
     line("coordinators", "find: an empty (group|transactional id)", ".*", "nothing coordinates groups and transactions yet"),
-    line("configs", "change brokers: .*", ".*", "broker settings do not change at run time yet"),
-    line("configs", "describe: a broker's keys", "/results/0/configs/.*/read_only", "broker settings do not change at run time yet"),
-    line("log_dirs", ".*", ".*/partition_size", "sizes are not kept by partition yet"),
     // -- what differs by design --
     line("metadata", "three replicas: .*", ".*", "the bucket replicates: any factor is accepted and reported in sync"),
     line("metadata", "created on sight: .*", ".*", "a topic is there when the answer that created it is"),
@@ -41,6 +38,7 @@ const TABLE: &[Line] = &[
     line(".*", ".*", ".*/configs/min.insync.replicas/(config_source|synonyms/.*)", "a default here; Kafka's feature of eligible leaders writes it as a cluster's setting"),
     line("configs", "describe: the brokers' default", ".*/min.insync.replicas", "a default here; Kafka's feature of eligible leaders writes it as a cluster's setting"),
     line("configs", "describe: a broker's keys", ".*/(broker.id|broker.rack|log.retention.ms|log.retention.hours|default.replication.factor)(/.*)?", "one key for one setting, of our own type and default"),
+    line("configs", "change brokers: .*, described", "/0(/.*)?", "one key for one setting, of our own type and default"),
     line("configs", "describe: .*", ".*/configs/local.retention.(ms|bytes)/synonyms/0", "Kafka's tiers are not ours: no broker key stands behind them"),
     line("fetch_sessions", "comes and goes: .*", ".*", "a deleted topic's id is unknown inside a session as outside"),
     // -- where Kafka's answer is an accident --

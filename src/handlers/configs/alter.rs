@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kafka_protocol::messages::alter_configs_request::AlterConfigsResource;
 use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::resource;
 use super::rules;
@@ -23,27 +24,42 @@ pub(in crate::handlers) async fn handle(
     scope: &Scope<'_>,
     request: AlterConfigsRequest,
 ) -> Visible<AlterConfigsResponse> {
-    let names = request.resources.iter().map(|one| (one.resource_type, &*one.resource_name));
-    let twice = twice(names);
-    let parts = request.resources.iter().map(|one| {
-        check_once(&twice, one.resource_type, &one.resource_name)?;
-        part(scope, one)
+    let named = request.resources.iter().map(|one| {
+        let named = (one.resource_type, &*one.resource_name);
+        (named, part(scope, one))
     });
-    let parts = parts.collect();
-    let done = change(scope, parts, request.validate_only).await;
-    let responses = request.resources.iter().zip(done.value).map(|(asked, done)| {
-        let response = AlterConfigsResourceResponse::default()
+    let done = alter_each(scope, named.collect(), request.validate_only).await;
+    let responses = request.resources.iter().zip(done.value).map(|(asked, (code, message))| {
+        AlterConfigsResourceResponse::default()
             .with_resource_type(asked.resource_type)
-            .with_resource_name(asked.resource_name.clone());
-        match done {
-            Ok(()) => response.with_error_message(None),
-            Err(refused) => {
-                response.with_error_code(refused.error.code()).with_error_message(refused.message())
-            }
-        }
+            .with_resource_name(asked.resource_name.clone())
+            .with_error_code(code)
+            .with_error_message(message)
     });
     let response = AlterConfigsResponse::default().with_responses(responses.collect());
     Visible { value: response, version: done.version }
+}
+
+/// A resource as a request names it, and the change that is asked for, unless that is refused.
+pub(super) type Asked<'a> = ((i8, &'a str), Result<ConfigChange, Refused>);
+
+/// Has the changes done that can be, and gives the code and the words of each answer, in order.
+pub(super) async fn alter_each(
+    scope: &Scope<'_>,
+    asked: Vec<Asked<'_>>,
+    validate_only: bool,
+) -> Visible<Vec<(i16, Option<StrBytes>)>> {
+    let twice = twice(asked.iter().map(|(named, _)| *named));
+    let parts = asked.into_iter().map(|((kind, name), part)| {
+        check_once(&twice, kind, name)?;
+        part
+    });
+    let done = change(scope, parts.collect(), validate_only).await;
+    let answers = done.value.into_iter().map(|done| match done {
+        Ok(()) => (0, None),
+        Err(refused) => (refused.error.code(), refused.message()),
+    });
+    Visible { value: answers.collect(), version: done.version }
 }
 
 fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange, Refused> {
@@ -59,17 +75,13 @@ fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange,
 }
 
 /// The resources that are named more than once.
-pub(super) fn twice<'a>(names: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
+fn twice<'a>(names: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, String)> {
     let mut seen = BTreeSet::new();
     let again = names.filter(|name| !seen.insert(*name));
     again.map(|(kind, name)| (kind, name.to_owned())).collect()
 }
 
-pub(super) fn check_once(
-    twice: &BTreeSet<(i8, String)>,
-    kind: i8,
-    name: &str,
-) -> Result<(), Refused> {
+fn check_once(twice: &BTreeSet<(i8, String)>, kind: i8, name: &str) -> Result<(), Refused> {
     if !twice.contains(&(kind, name.to_owned())) {
         return Ok(());
     }
@@ -115,7 +127,7 @@ pub(super) fn check<'a>(
 }
 
 /// Has those parts done that were not refused yet.
-pub(super) async fn change(
+async fn change(
     scope: &Scope<'_>,
     parts: Vec<Result<ConfigChange, Refused>>,
     validate_only: bool,

@@ -15,7 +15,7 @@ use super::resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
 use super::rules;
 use crate::base::ids::BrokerId;
 use crate::cluster::config::{ConfigResource, ResourceKind};
-use crate::config::{Config, Entry, Kind, Source as Said};
+use crate::config::{Config, Entry, Kind, Source as Said, live_default};
 use crate::handlers::scope::{Refused, Scope, text};
 use crate::handlers::topics;
 use crate::protocol::ErrorCode;
@@ -131,7 +131,7 @@ fn describe(
             }
             let unknown = || Refused::new(ErrorCode::UnknownTopicOrPartition, "");
             let topic = scope.image.topic(name).ok_or_else(unknown)?;
-            Ok(topic_entries(scope.config, &topic.configs))
+            Ok(topic_entries(scope, &topic.configs))
         }
         BROKER if name.is_empty() => Ok(all_brokers(scope)),
         BROKER => {
@@ -169,16 +169,18 @@ fn own(scope: &Scope<'_>, name: &str, expected: &str) -> Result<(), Refused> {
 
 /// The configs of a topic with these overrides: by name.
 pub(in crate::handlers) fn topic_entries(
-    config: &Config,
+    scope: &Scope<'_>,
     overrides: &BTreeMap<String, String>,
 ) -> Vec<Described> {
+    let config = scope.config;
     let described = rules::keys(ResourceKind::Topic).iter().map(|key| {
         let override_ = overrides.get(key.name).map(|value| Synonym {
             name: key.name.to_owned(),
             value: Some(value.clone()),
             source: Source::Topic,
         });
-        let setting = config.topic_default(key.name).map(said).unwrap_or_default();
+        let setting = config.topic_default(key.name);
+        let setting = setting.map(|entry| in_force(scope, entry)).unwrap_or_default();
         let synonyms: Vec<Synonym> = override_.into_iter().chain(setting).collect();
         of_key(key, synonyms, rules::topic_default(config, key))
     });
@@ -224,19 +226,43 @@ fn said(entry: &Entry) -> Vec<Synonym> {
     synonyms
 }
 
+/// What clients have told this broker, or all, of its default of a topic config; then what it was started with.
+fn in_force(scope: &Scope<'_>, entry: &Entry) -> Vec<Synonym> {
+    let mut synonyms = Vec::new();
+    if live_default(entry.key.name).is_some() {
+        for (resource, source) in changeable(scope) {
+            let value = scope.image.overrides(&resource).and_then(|all| all.get(entry.key.name));
+            synonyms.extend(value.map(|value| dynamic(entry.key.name, value, source)));
+        }
+    }
+    synonyms.extend(said(entry));
+    synonyms
+}
+
+/// Where a broker's settings are changed, what wins first.
+fn changeable(scope: &Scope<'_>) -> [(ConfigResource, Source); 2] {
+    [
+        (ConfigResource::Broker(Some(scope.broker)), Source::Broker),
+        (ConfigResource::Broker(None), Source::AllBrokers),
+    ]
+}
+
 /// What was said for all brokers at once.
 fn all_brokers(scope: &Scope<'_>) -> Vec<Described> {
     let overrides = scope.image.overrides(&ConfigResource::Broker(None));
     let described = overrides.into_iter().flatten().map(|(name, value)| {
-        let synonym = dynamic(name, value, Source::AllBrokers);
-        of_broker(name, vec![synonym])
+        let synonyms = vec![dynamic(name, value, Source::AllBrokers)];
+        match scope.config.entry(name).filter(|_| live_default(name).is_some()) {
+            Some(entry) => of_entry(name, entry, synonyms),
+            None => of_broker(name, synonyms),
+        }
     });
     described.collect()
 }
 
 fn dynamic(name: &str, value: &str, source: Source) -> Synonym {
     // Kafka hides the value of a key that it does not know: it may be a plug-in's password.
-    let known = rules::find(ResourceKind::Broker, name).is_some();
+    let known = rules::find(ResourceKind::Broker, name).is_some() || live_default(name).is_some();
     Synonym { name: name.to_owned(), value: known.then(|| value.to_owned()), source }
 }
 
@@ -262,16 +288,14 @@ fn broker(scope: &Scope<'_>) -> Vec<Described> {
     for entry in scope.config.entries() {
         let same_unit = entry.key.also.iter().filter(|(_, scale)| *scale == 1);
         for name in std::iter::once(entry.key.name).chain(same_unit.map(|(name, _)| *name)) {
-            described.insert(name.to_owned(), of_entry(name, entry));
+            described.insert(name.to_owned(), of_entry(name, entry, in_force(scope, entry)));
         }
     }
-    let sources = [
-        (ConfigResource::Broker(Some(scope.broker)), Source::Broker),
-        (ConfigResource::Broker(None), Source::AllBrokers),
-    ];
+    let sources = changeable(scope);
     let mut changed: BTreeMap<&str, Vec<Synonym>> = BTreeMap::new();
     for (resource, source) in &sources {
-        for (name, value) in scope.image.overrides(resource).into_iter().flatten() {
+        let overrides = scope.image.overrides(resource).into_iter().flatten();
+        for (name, value) in overrides.filter(|(name, _)| live_default(name).is_none()) {
             changed.entry(name).or_default().push(dynamic(name, value, *source));
         }
     }
@@ -288,21 +312,18 @@ fn broker(scope: &Scope<'_>) -> Vec<Described> {
     described.into_values().collect()
 }
 
-fn of_entry(name: &str, entry: &Entry) -> Described {
-    let mut synonyms = said(entry);
+fn of_entry(name: &str, entry: &Entry, mut synonyms: Vec<Synonym>) -> Described {
     for synonym in &mut synonyms {
         name.clone_into(&mut synonym.name);
     }
+    let first = synonyms.first().map(|first| (first.value.clone(), first.source));
+    let (value, source) = first.unwrap_or_else(|| (Some(entry.value.to_string()), Source::Default));
     Described {
         name: name.to_owned(),
-        value: Some(entry.value.to_string()),
-        read_only: true,
+        value,
+        read_only: live_default(name).is_none(),
         sensitive: false,
-        source: if matches!(entry.source, Said::Default) {
-            Source::Default
-        } else {
-            Source::BrokerFile
-        },
+        source,
         kind: type_of(entry.key.kind),
         doc: entry.key.doc.to_owned(),
         synonyms,

@@ -8,7 +8,7 @@ use kafka_protocol::messages::incremental_alter_configs_request::{
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
-use super::alter::{change, check, check_keys, check_once, twice};
+use super::alter::{alter_each, check, check_keys};
 use super::resource::{self, BROKER, BROKER_LOGGER};
 use crate::cluster::client::{ConfigChange, ConfigEdit, Visible};
 use crate::cluster::config::ConfigOp;
@@ -19,24 +19,17 @@ pub(in crate::handlers) async fn handle(
     scope: &Scope<'_>,
     request: IncrementalAlterConfigsRequest,
 ) -> Visible<IncrementalAlterConfigsResponse> {
-    let names = request.resources.iter().map(|one| (one.resource_type, &*one.resource_name));
-    let twice = twice(names);
-    let parts = request.resources.iter().map(|one| {
-        check_once(&twice, one.resource_type, &one.resource_name)?;
-        part(scope, one)
+    let named = request.resources.iter().map(|one| {
+        let named = (one.resource_type, &*one.resource_name);
+        (named, part(scope, one))
     });
-    let parts = parts.collect();
-    let done = change(scope, parts, request.validate_only).await;
-    let responses = request.resources.iter().zip(done.value).map(|(asked, done)| {
-        let response = AlterConfigsResourceResponse::default()
+    let done = alter_each(scope, named.collect(), request.validate_only).await;
+    let responses = request.resources.iter().zip(done.value).map(|(asked, (code, message))| {
+        AlterConfigsResourceResponse::default()
             .with_resource_type(asked.resource_type)
-            .with_resource_name(asked.resource_name.clone());
-        match done {
-            Ok(()) => response.with_error_message(None),
-            Err(refused) => {
-                response.with_error_code(refused.error.code()).with_error_message(refused.message())
-            }
-        }
+            .with_resource_name(asked.resource_name.clone())
+            .with_error_code(code)
+            .with_error_message(message)
     });
     let response = IncrementalAlterConfigsResponse::default().with_responses(responses.collect());
     Visible { value: response, version: done.version }

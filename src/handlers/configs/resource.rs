@@ -3,6 +3,7 @@
 use super::rules;
 use crate::base::ids::BrokerId;
 use crate::cluster::config::ConfigResource;
+use crate::config::live_default;
 use crate::handlers::scope::{Refused, Scope};
 use crate::handlers::topics;
 use crate::protocol::ErrorCode;
@@ -53,6 +54,7 @@ pub(super) fn check_dynamic<'a>(
 ) -> Result<(), Refused> {
     let fixed = |key: &&str| {
         scope.config.entry(key).is_some()
+            && live_default(key).is_none()
             && rules::find(crate::cluster::config::ResourceKind::Broker, key).is_none()
     };
     let fixed: Vec<&str> = keys.filter(fixed).collect();

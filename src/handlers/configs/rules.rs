@@ -7,7 +7,7 @@ use super::kind::{Key, Type};
 use super::other_keys::{BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS};
 use super::topic_keys::TOPIC_KEYS;
 use crate::cluster::config::{ConfigFault, ConfigRules, ResourceKind};
-use crate::config::Config;
+use crate::config::{Config, live_default};
 
 /// The rules of every config key that clients can set.
 #[derive(Debug, Clone)]
@@ -36,6 +36,16 @@ pub(super) fn keys(kind: ResourceKind) -> &'static [Key] {
 pub(super) fn find(kind: ResourceKind, name: &str) -> Option<&'static Key> {
     let keys = keys(kind);
     keys.binary_search_by_key(&name, |key| key.name).ok().map(|index| &keys[index])
+}
+
+/// The key by which a value is checked. A broker's default of a topic config is checked as that, under its own name.
+fn checked_by(kind: ResourceKind, name: &str) -> Option<Key> {
+    let found = find(kind, name).copied();
+    if found.is_some() || kind != ResourceKind::Broker {
+        return found;
+    }
+    let (name, topic) = live_default(name)?;
+    find(ResourceKind::Topic, topic).map(|key| Key { name, ..*key })
 }
 
 /// The value of a topic config without an override.
@@ -68,7 +78,7 @@ pub(in crate::handlers) fn check_all<'a>(
         }
     }
     for (name, value) in overrides.clone() {
-        if let Some(key) = find(kind, name) {
+        if let Some(key) = checked_by(kind, name) {
             key.check(value).map_err(|reason| fault(name, reason))?;
         }
     }
@@ -104,12 +114,12 @@ impl ConfigRules for Rules {
     }
 
     fn list_default(&self, kind: ResourceKind, key: &str) -> Option<String> {
-        let key = find(kind, key).filter(|key| key.kind == Type::List)?;
-        Some(if kind == ResourceKind::Topic {
-            topic_default(&self.config, key)
-        } else {
-            key.default.to_owned()
-        })
+        let found = checked_by(kind, key).filter(|key| key.kind == Type::List)?;
+        if kind == ResourceKind::Topic {
+            return Some(topic_default(&self.config, &found));
+        }
+        let started_with = live_default(key).and_then(|_| self.config.entry(key));
+        Some(started_with.map_or_else(|| found.default.to_owned(), |entry| entry.value.to_string()))
     }
 }
 
@@ -172,12 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_s_default_of_a_topic_config_is_checked_as_that() {
+        let check = |key, value| {
+            let checked = check_all(ResourceKind::Broker, std::iter::once((key, value)));
+            checked.map_err(|fault| fault.reason)
+        };
+        assert_eq!(check("message.max.bytes", "5"), Ok(()));
+        assert_eq!(
+            check("message.max.bytes", "many").as_ref().map_err(String::as_str),
+            Err("Invalid value many for configuration message.max.bytes: Not a number of type INT")
+        );
+        assert!(check("log.cleanup.policy", "shred").is_err());
+        assert_eq!(check("a.plug.in.s.own", "x"), Ok(()));
+    }
+
+    #[test]
     fn lists_start_from_the_broker_s_setting() {
         let config = Config::with([("log.cleanup.policy", "compact")]).expect("valid");
         let rules = Rules::new(Arc::new(config));
         let list = |key| rules.list_default(ResourceKind::Topic, key);
         assert_eq!(list("cleanup.policy").as_deref(), Some("compact"));
         assert_eq!(list("retention.ms"), None);
+        let of_broker = |key| rules.list_default(ResourceKind::Broker, key);
+        assert_eq!(of_broker("log.cleanup.policy").as_deref(), Some("compact"));
         assert_eq!(list("no.such.key"), None);
     }
 }

@@ -153,14 +153,13 @@ fn described(
     if version < 5 {
         return result;
     }
-    let configs =
-        configs::topic_entries(scope.config, &created.configs).into_iter().map(|config| {
-            CreatableTopicConfigs::default()
-                .with_config_source(config.source())
-                .with_name(text(config.name))
-                .with_value(config.value.map(text))
-                .with_read_only(config.read_only)
-        });
+    let configs = configs::topic_entries(scope, &created.configs).into_iter().map(|config| {
+        CreatableTopicConfigs::default()
+            .with_config_source(config.source())
+            .with_name(text(config.name))
+            .with_value(config.value.map(text))
+            .with_read_only(config.read_only)
+    });
     result
         .with_topic_id(created.id.0)
         .with_num_partitions(created.partitions)

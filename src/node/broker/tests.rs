@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::*;
 use crate::base::clock::{Timestamp, TokioClock, sleep};
 use crate::base::offset::Offset;
-use crate::cluster::client::{CreateTopics, NewTopic};
+use crate::cluster::client::{ConfigChange, ConfigEdit, CreateTopics, NewTopic};
+use crate::cluster::config::{ConfigOp, ConfigResource};
 use crate::log::{Isolation, PartitionHandle, ReadBounds};
 use crate::object::build::memory;
 use crate::object::faults::{Faults, Op, Rates};
@@ -22,6 +23,7 @@ const MIB: usize = 1 << 20;
 const BATCH_BYTES: usize = 64 << 10;
 
 struct Rig {
+    store: Store,
     faults: Faults,
     broker: Broker,
     partition: PartitionHandle,
@@ -30,21 +32,29 @@ struct Rig {
 
 /// A broker whose log of `mib` MiB lies in the store alone.
 async fn rig(mib: usize, set: &[(&'static str, &'static str)]) -> Rig {
-    let clock: SharedClock = Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)));
     let faults = Faults::new(Rng::from_seed(5));
-    let store = Store::new(faults.wrap(memory(Arc::clone(&clock)).raw()), Locality::Bucket);
-    let settings = [("tail.bytes", "0"), ("wal.flush.ms", "20")];
-    let settings = settings.into_iter().chain(set.iter().copied());
-    let config = Arc::new(Config::with(settings).expect("settings"));
-    let surroundings = Surroundings { clock, rng: Rng::from_seed(6), store: Some(store) };
-    let metrics = telemetry::Registry::new();
-    let starting = Broker::start(config, surroundings, BTreeMap::new(), &metrics);
-    let broker = Box::pin(starting).await.expect("an empty store is fine");
+    let store = Store::new(faults.wrap(memory(clock()).raw()), Locality::Bucket);
+    let broker = start(&store, set).await;
     let partition = create(&broker).await;
     let end = fill(&broker, &partition, mib).await;
     let ms = Duration::from_millis;
     faults.set_rates(Rates { latency: (ms(60), ms(60)), ..Rates::default() });
-    Rig { faults, broker, partition, end }
+    Rig { store, faults, broker, partition, end }
+}
+
+fn clock() -> SharedClock {
+    Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)))
+}
+
+async fn start(store: &Store, set: &[(&'static str, &'static str)]) -> Broker {
+    let settings = [("tail.bytes", "0"), ("wal.flush.ms", "20")];
+    let settings = settings.into_iter().chain(set.iter().copied());
+    let config = Arc::new(Config::with(settings).expect("settings"));
+    let rng = Rng::from_seed(6);
+    let surroundings = Surroundings { clock: clock(), rng, store: Some(store.clone()) };
+    let metrics = telemetry::Registry::new();
+    let starting = Broker::start(config, surroundings, BTreeMap::new(), &metrics);
+    Box::pin(starting).await.expect("the store is well")
 }
 
 async fn create(broker: &Broker) -> PartitionHandle {
@@ -194,4 +204,42 @@ async fn an_object_that_is_gone_is_planned_anew_once_and_then_an_error() {
     let gone = gone.expect_err("there is nothing to read");
     assert!(matches!(gone, log::Error::Object(object::Error::NotFound { .. })), "{gone}");
     assert_eq!(rig.gets() - before, 2);
+}
+
+/// Changes one setting of all brokers, as IncrementalAlterConfigs does.
+async fn set(broker: &Broker, name: &str, value: &str) {
+    let change = ConfigEdit::Incremental(vec![(name.to_owned(), ConfigOp::Set(value.to_owned()))]);
+    let change = ConfigChange { resource: ConfigResource::Broker(None), change };
+    let done = broker.context().cluster.alter_configs(vec![change], false).await;
+    let done = done.expect("it is up");
+    assert!(done.value[0].is_ok(), "{:?}", done.value);
+    broker.registry().caught_up(done.version).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_that_a_client_changes_is_in_force_at_once_and_after_a_restart() {
+    let rig = rig(4, &[("log.cleanup.policy", "compact")]).await;
+    let (partition, manifest) = (&rig.partition, &rig.broker.context().manifest);
+    let size = |broker: &PartitionHandle| broker.settings().max_message_bytes.0;
+    assert_eq!(size(partition), 1_048_588);
+    set(&rig.broker, "message.max.bytes", "5000").await;
+    assert_eq!(size(partition), 5000);
+
+    let defaults = settings::retention_defaults(&rig.broker.context().config);
+    set(&rig.broker, "log.retention.bytes", "1048576").await;
+    let moved = manifest.retain(Timestamp(1), defaults).await.expect("it is up");
+    assert_eq!(moved, 0, "the broker's policy is to compact: nothing is deleted");
+    set(&rig.broker, "log.cleanup.policy", "delete").await;
+    let moved = manifest.retain(Timestamp(1), defaults).await.expect("it is up");
+    assert_eq!(moved, 1);
+    let tp = partition.tp();
+    let extent = manifest.extents(vec![tp]).await.expect("it is up")[0].expect("it is there");
+    assert!(extent.bytes < 4 << 20, "{} bytes are left", extent.bytes);
+    assert_eq!(extent.committed_end, rig.end);
+
+    let store = rig.store.clone();
+    rig.broker.shutdown(Duration::from_secs(10)).await;
+    let again = start(&store, &[]).await;
+    let partition = again.registry().partition(&tp).expect("it is led again");
+    assert_eq!(size(&partition), 5000);
 }
