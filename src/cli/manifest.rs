@@ -6,15 +6,14 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{self, Table, count, size};
-use super::settings::Settings;
+use super::place::Place;
 use super::time;
-use crate::base::clock::{SharedClock, SystemClock};
+use crate::base::clock::SystemClock;
 use crate::base::ids::{ChainId, SlotId, TopicId};
 use crate::manifest::chain::{Chain, Phase};
 use crate::manifest::partition::Partition;
 use crate::manifest::state::{State, Topic};
 use crate::manifest::store::{Options, read_state};
-use crate::object::build::{Purpose, open};
 use crate::object::keys;
 
 #[derive(Debug, Subcommand)]
@@ -36,33 +35,19 @@ pub(super) enum Command {
     },
 }
 
-/// Where the store is, and how to print.
-#[derive(Debug, clap::Args)]
-pub(super) struct Place {
-    #[command(flatten)]
-    settings: Settings,
-    /// Print JSON, for programs.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Place {
-    async fn read(&self) -> anyhow::Result<(String, State)> {
-        let config = self.settings.load(&[])?;
-        let clock: SharedClock = Arc::new(SystemClock);
-        let store = Box::pin(open(&config.store, Purpose::Inspect, Arc::clone(&clock))).await?;
-        let cluster = config.node.cluster_id;
-        let options = Options {
-            raw: store.raw(),
-            path: keys::meta(&cluster),
-            locality: store.locality(),
-            if_match: false,
-            clock,
-            seed: 0,
-        };
-        let state = Box::pin(read_state(&options)).await?;
-        Ok((cluster, state))
-    }
+/// The cluster's name and its manifest.
+async fn read(place: &Place) -> anyhow::Result<(String, State)> {
+    let (store, cluster) = place.open().await?;
+    let options = Options {
+        raw: store.raw(),
+        path: keys::meta(&cluster),
+        locality: store.locality(),
+        if_match: false,
+        clock: Arc::new(SystemClock),
+        seed: 0,
+    };
+    let state = Box::pin(read_state(&options)).await?;
+    Ok((cluster, state))
 }
 
 impl Command {
@@ -70,14 +55,14 @@ impl Command {
         super::block_on(async {
             match self {
                 Self::Show { place } => {
-                    let (cluster, state) = place.read().await?;
+                    let (cluster, state) = read(&place).await?;
                     if place.json {
                         return output::json(&state_json(&cluster, &state));
                     }
                     output::text(&state_text(&cluster, &state))
                 }
                 Self::Topic { topic, runs, place } => {
-                    let (_, state) = place.read().await?;
+                    let (_, state) = read(&place).await?;
                     let found =
                         state.names.get(&topic).and_then(|id| Some((id, state.topics.get(id)?)));
                     let Some((id, found)) = found else {

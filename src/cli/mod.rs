@@ -11,6 +11,7 @@ mod demo;
 mod encode;
 mod manifest;
 mod output;
+mod place;
 mod produce;
 mod progress;
 mod serve;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -10,12 +9,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{self, Table, count, size};
-use super::settings::Settings;
+use super::place::Place;
 use super::time;
-use crate::base::clock::SystemClock;
 use crate::base::ids::{ChainId, SlotId};
-use crate::object::build::{Purpose, open};
-use crate::object::{Store, keys};
+use crate::object::keys;
 use crate::record::ControlType;
 use crate::segment::{self, BatchEntry, Kind, Slot, SlotHeader};
 
@@ -46,25 +43,6 @@ pub(super) enum Command {
         #[command(flatten)]
         place: Place,
     },
-}
-
-/// Where the store is, and how to print.
-#[derive(Debug, clap::Args)]
-pub(super) struct Place {
-    #[command(flatten)]
-    settings: Settings,
-    /// Print JSON, for programs.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Place {
-    /// The store, to look at, and the cluster's name.
-    async fn open(&self) -> anyhow::Result<(Store, String)> {
-        let config = self.settings.load(&[])?;
-        let store = Box::pin(open(&config.store, Purpose::Inspect, Arc::new(SystemClock))).await?;
-        Ok((store, config.node.cluster_id))
-    }
 }
 
 impl Command {
