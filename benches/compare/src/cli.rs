@@ -34,6 +34,9 @@ pub struct Options {
     /// The store emulator's program.
     #[arg(long, env = "STORE_EMULATOR_BIN")]
     pub emulator: PathBuf,
+    /// MinIO's program.
+    #[arg(long, env = "MINIO_BIN")]
+    pub minio: Option<PathBuf>,
     /// Where brokers keep their data during the run: on the disk that is to be measured.
     #[arg(long, default_value = "/tmp", value_name = "DIR")]
     pub scratch: PathBuf,

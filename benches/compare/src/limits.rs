@@ -2,7 +2,7 @@
 
 mod s3;
 
-pub use s3::stamp;
+pub use s3::{make_bucket, stamp};
 
 use std::{
     fs::File,

@@ -100,6 +100,7 @@ fn launcher(options: &Options) -> anyhow::Result<Launcher> {
         thalweg: options.thalweg.clone().filter(|_| wanted(Choice::Thalweg)),
         kafka: kafka.map(KafkaInstall::find).transpose()?,
         emulator: options.emulator.clone(),
+        minio: options.minio.clone(),
         memory_max: options.memory_max.clone(),
         first_port: options.first_port,
     })

@@ -9,7 +9,7 @@ use crate::{
     limits::Limits,
     perf::{Perf, Sampling},
     process::Scratch,
-    system::{Broker, Emulator, Launcher, Setup, Store, System},
+    system::{Broker, Emulator, Launcher, Minio, Setup, Store, System},
     usage::{Meter, Reading, settle},
     wire::{Admin, Topic},
 };
@@ -28,6 +28,7 @@ pub struct Stage<'a> {
     pub perf: Option<&'a Perf>,
     brokers: BTreeMap<System, Broker>,
     emulator: Option<Emulator>,
+    minio: Option<Minio>,
     topics: u32,
     disturbance: f64,
 }
@@ -41,6 +42,8 @@ pub enum Place {
     Directory,
     /// In the emulator, with this latency profile.
     Emulator(&'static str),
+    /// In a real MinIO, on the scratch disk.
+    Minio,
 }
 
 /// A load's result with what it cost.
@@ -69,6 +72,7 @@ impl<'a> Stage<'a> {
             perf: None,
             brokers: BTreeMap::new(),
             emulator: None,
+            minio: None,
             topics: 0,
             disturbance: 0.0,
         }
@@ -90,7 +94,10 @@ impl<'a> Stage<'a> {
             return broker.check();
         }
         let store = self.store(system, place)?;
-        let setup = Setup::new(self.scratch.directory(system.name())?, store);
+        let mut setup = Setup::new(self.scratch.directory(system.name())?, store);
+        if matches!(place, Place::Memory | Place::Directory | Place::Emulator("zero")) {
+            setup.thalweg_arguments = tidy_arguments();
+        }
         let broker = self.launcher.start(system, &setup)?;
         self.brokers.insert(system, broker);
         Ok(())
@@ -102,6 +109,7 @@ impl<'a> Stage<'a> {
             (System::Thalweg, Place::Emulator(profile)) => {
                 Store::Bucket { url: self.emulator(profile)?.url.clone() }
             }
+            (System::Thalweg, Place::Minio) => Store::Bucket { url: self.minio()?.url.clone() },
             (_, Place::Directory) => Store::Directory,
             _ => Store::Memory,
         })
@@ -114,6 +122,20 @@ impl<'a> Stage<'a> {
             self.emulator = Some(Emulator::start(&self.launcher.emulator, &directory, profile)?);
         }
         Ok(self.emulator.as_ref().expect("just started"))
+    }
+
+    /// The row's MinIO, started on first use.
+    fn minio(&mut self) -> anyhow::Result<&Minio> {
+        if self.minio.is_none() {
+            let directory = self.scratch.directory("minio")?;
+            self.minio = Some(self.launcher.minio(&directory)?);
+        }
+        Ok(self.minio.as_ref().expect("just started"))
+    }
+
+    fn store_pids(&self) -> impl Iterator<Item = u32> {
+        let emulator = self.emulator.as_ref().map(Emulator::pid);
+        emulator.into_iter().chain(self.minio.as_ref().map(Minio::pid))
     }
 
     /// Where the row's broker of a system listens.
@@ -166,18 +188,18 @@ impl<'a> Stage<'a> {
     /// Waits until every process of the row is quiet, at most 10 s.
     pub fn settle(&self) -> bool {
         let brokers = self.brokers.values().map(Broker::pid);
-        let pids: Vec<u32> = brokers.chain(self.emulator.as_ref().map(Emulator::pid)).collect();
+        let pids: Vec<u32> = brokers.chain(self.store_pids()).collect();
         settle(&pids, Duration::from_secs(10))
     }
 
-    /// Runs a load and reads what it cost the system's broker, and the emulator if one runs.
+    /// Runs a load and reads what it cost the system's broker, and the store's process if one runs.
     pub fn metered<T>(
         &mut self,
         system: System,
         load: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<Metered<T>> {
         let mut pids = vec![self.pid(system)];
-        pids.extend(self.emulator.as_ref().map(Emulator::pid));
+        pids.extend(self.store_pids());
         let perf = self.perf.filter(|_| system == System::Thalweg);
         let sampling = perf.map(|perf| perf.start(pids[0])).transpose()?;
         let meter = Meter::start(&pids)?;
@@ -196,4 +218,16 @@ impl<'a> Stage<'a> {
     pub fn take_disturbance(&mut self) -> f64 {
         std::mem::take(&mut self.disturbance)
     }
+}
+
+/// What Kafka is told by its `server.properties`: what a turn wrote is gone before the next one begins. With the defaults
+/// the memory store fills up in the fourth turn, and the broker waits for minutes until retention has made room.
+fn tidy_arguments() -> Vec<String> {
+    const SETTINGS: [&str; 4] = [
+        "log.retention.check.interval.ms=1000",
+        "gc.interval.ms=1000",
+        "gc.grace.ms=1000",
+        "group.initial.rebalance.delay.ms=0",
+    ];
+    SETTINGS.into_iter().flat_map(|setting| ["--set".to_owned(), setting.to_owned()]).collect()
 }

@@ -1,7 +1,7 @@
 //! A producer that hands librdkafka whole arrays of records.
 
 use std::{
-    ffi::{c_int, c_void},
+    ffi::{CStr, c_int, c_void},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -168,10 +168,46 @@ impl Producer {
         }
     }
 
+    /// Takes up the transactional id; once, before the first transaction.
+    pub fn init_transactions(&self, patience: Duration) -> anyhow::Result<()> {
+        // SAFETY: the handle is valid until drop.
+        check(unsafe { rd::rd_kafka_init_transactions(self.instance, milliseconds(patience)) })
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self) -> anyhow::Result<()> {
+        // SAFETY: the handle is valid until drop.
+        check(unsafe { rd::rd_kafka_begin_transaction(self.instance) })
+    }
+
+    /// Waits until every record of the transaction is delivered, and commits it.
+    pub fn commit(&self, patience: Duration) -> anyhow::Result<()> {
+        // SAFETY: the handle is valid until drop.
+        check(unsafe { rd::rd_kafka_commit_transaction(self.instance, milliseconds(patience)) })
+    }
+
     /// Records that failed for good.
     pub fn failed(&self) -> u64 {
         self.shared.failed.load(Ordering::Relaxed)
     }
+}
+
+fn milliseconds(patience: Duration) -> c_int {
+    c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX)
+}
+
+/// An error object of librdkafka's, freed here; null is none.
+fn check(error: *mut rd::rd_kafka_error_t) -> anyhow::Result<()> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the error is valid until destroyed, and its text is copied before that.
+    let text = unsafe {
+        let text = CStr::from_ptr(rd::rd_kafka_error_string(error)).to_string_lossy().into_owned();
+        rd::rd_kafka_error_destroy(error);
+        text
+    };
+    bail!("librdkafka: {text}")
 }
 
 impl Drop for Producer {

@@ -33,6 +33,14 @@ pub(super) fn rates(address: &str) -> anyhow::Result<(f64, f64)> {
     Ok((put, get))
 }
 
+/// Makes the bucket of the emulator's name in another store with the same credentials.
+pub fn make_bucket(address: &str) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.write_all(&signed("PUT", address, "", 0))?;
+    answer(&mut stream).map(|_| ())
+}
+
 fn timed(
     address: &str,
     one: impl Fn(&mut TcpStream, &str, &str, &[u8]) -> anyhow::Result<()> + Sync,

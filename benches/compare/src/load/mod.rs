@@ -1,5 +1,6 @@
 //! The loads: what clients do to a broker, without knowing whose broker it is.
 
+pub mod group;
 pub mod paced;
 pub mod payload;
 pub mod requests;

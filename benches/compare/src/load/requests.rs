@@ -1,4 +1,4 @@
-//! Many connections, each with one small Produce request in flight: what a request costs, whatever it carries.
+//! Many connections, each with one small request in flight: what a request costs, whatever it carries.
 
 use std::{
     sync::{
@@ -16,22 +16,18 @@ use tokio::{
 
 use crate::{
     stats::Latencies,
-    wire::{Batch, ProduceRequest, check_produced, frame},
+    wire::{Batch, ProduceRequest, frame},
 };
 
-/// One record a request.
+/// One request on each connection, asked again and again.
 #[derive(Debug, Clone)]
-pub struct OneRecord {
+pub struct Repeated {
     /// Broker.
     pub address: String,
-    /// Topic.
-    pub topic: String,
-    /// Number of its partitions; connections take them in turn.
-    pub partitions: i32,
-    /// Number of connections.
-    pub connections: i32,
-    /// Bytes of the record's value.
-    pub value_bytes: usize,
+    /// A connection for each: the whole frame.
+    pub requests: Vec<Vec<u8>>,
+    /// Fails on an answer's body that is no success.
+    pub check: fn(&[u8]) -> anyhow::Result<()>,
 }
 
 /// Requests under way on a thread of their own, until stopped.
@@ -42,7 +38,19 @@ pub struct Running {
     thread: std::thread::JoinHandle<anyhow::Result<()>>,
 }
 
-impl OneRecord {
+/// Produces of one record of so many bytes, on `connections`, which take the topic's partitions in turn.
+pub fn one_record(topic: &str, partitions: i32, connections: i32, bytes: usize) -> Vec<Vec<u8>> {
+    let batch = Batch::new([&vec![b'x'; bytes][..]]);
+    let request = |number: i32| {
+        let partition = number % partitions;
+        let partitions = partition..partition + 1;
+        let body = ProduceRequest { topic, acks: -1, partitions, batch: &batch }.body();
+        frame(ProduceRequest::API, ProduceRequest::VERSION, 1, &body)
+    };
+    (0..connections).map(request).collect()
+}
+
+impl Repeated {
     /// Connects and starts to ask.
     pub fn start(self) -> anyhow::Result<Running> {
         let answered = Arc::new(AtomicU64::new(0));
@@ -53,7 +61,7 @@ impl OneRecord {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async move {
                 let mut tasks = tokio::task::JoinSet::new();
-                for number in 0..self.connections {
+                for number in 0..self.requests.len() {
                     let (load, count, record, stopped) =
                         (self.clone(), Arc::clone(&count), Arc::clone(&record), stopped.clone());
                     tasks.spawn(async move { load.ask(number, &count, &record, &stopped).await });
@@ -69,32 +77,22 @@ impl OneRecord {
 
     async fn ask(
         &self,
-        number: i32,
+        number: usize,
         answered: &AtomicU64,
         latencies: &Latencies,
         stopped: &tokio::sync::watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let batch = Batch::new([&vec![b'x'; self.value_bytes][..]]);
-        let partition = number % self.partitions;
-        let body = ProduceRequest {
-            topic: &self.topic,
-            acks: -1,
-            partitions: partition..partition + 1,
-            batch: &batch,
-        }
-        .body();
-        let request = frame(ProduceRequest::API, ProduceRequest::VERSION, 1, &body);
         let mut stream = TcpStream::connect(&self.address).await?;
         stream.set_nodelay(true)?;
         let mut answer = Vec::new();
         while !*stopped.borrow() {
             let began = Instant::now();
-            stream.write_all(&request).await?;
+            stream.write_all(&self.requests[number]).await?;
             let length = stream.read_i32().await.context("the broker closed the connection")?;
             ensure!((4..1 << 20).contains(&length), "an answer of {length} bytes");
             answer.resize(length as usize, 0);
             stream.read_exact(&mut answer).await?;
-            check_produced(&answer[4..])?;
+            (self.check)(&answer[4..])?;
             latencies.record(began.elapsed());
             answered.fetch_add(1, Ordering::Relaxed);
         }

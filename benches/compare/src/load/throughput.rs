@@ -1,6 +1,9 @@
 //! As fast as one librdkafka client can.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use anyhow::{bail, ensure};
 
@@ -79,19 +82,42 @@ impl Volume {
 
     /// Produces all records and waits for every acknowledgement.
     pub fn produce(&self, settings: &Settings) -> anyhow::Result<Done> {
-        const CHUNK: usize = 1_000;
         let producer = Producer::new(&[self.topic.clone()], settings, None)?;
+        let began = Instant::now();
+        self.send(&producer, 0..self.records)?;
+        producer.flush(Duration::from_secs(120))?;
+        Ok(Done { seconds: began.elapsed().as_secs_f64(), bytes: self.bytes() })
+    }
+
+    /// The same in transactions of `each` records, one after another.
+    pub fn produce_in_transactions(&self, settings: &Settings, each: u64) -> anyhow::Result<Done> {
+        let producer = Producer::new(&[self.topic.clone()], settings, None)?;
+        producer.init_transactions(Duration::from_secs(60))?;
+        let began = Instant::now();
+        let mut first = 0;
+        while first < self.records {
+            let end = self.records.min(first + each);
+            producer.begin()?;
+            self.send(&producer, first..end)?;
+            producer.commit(Duration::from_secs(120))?;
+            first = end;
+        }
+        Ok(Done { seconds: began.elapsed().as_secs_f64(), bytes: self.bytes() })
+    }
+
+    fn send(&self, producer: &Producer, records: Range<u64>) -> anyhow::Result<()> {
+        const CHUNK: usize = 1_000;
         let values = payload::pool(self.value_bytes);
         let mut scratch = Vec::with_capacity(CHUNK);
-        let mut sent = 0u64;
+        let mut sent = records.start;
         let began = Instant::now();
-        while sent < self.records {
+        while sent < records.end {
             while producer.outstanding() > self.window() {
                 producer.poll(Duration::from_millis(1));
                 ensure!(producer.failed() == 0, "{} records failed", producer.failed());
                 ensure!(began.elapsed() < Duration::from_secs(600), "not done in 600 s");
             }
-            let count = (self.records - sent).min(CHUNK as u64);
+            let count = (records.end - sent).min(CHUNK as u64);
             let chunk: Vec<Record> = (sent..sent + count)
                 .map(|number| Record {
                     partition: (number % self.partitions as u64) as i32,
@@ -102,8 +128,7 @@ impl Volume {
             producer.poll(Duration::ZERO);
             sent += count;
         }
-        producer.flush(Duration::from_secs(120))?;
-        Ok(Done { seconds: began.elapsed().as_secs_f64(), bytes: self.bytes() })
+        Ok(())
     }
 
     /// Consumes all records of the topic from its beginning.

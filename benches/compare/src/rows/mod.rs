@@ -1,6 +1,7 @@
 //! The rows of the table: each a load, the figures that it gives, and what the project demands of them.
 
 mod backlog;
+mod groups;
 mod idle;
 mod latency;
 mod recovery;
@@ -8,6 +9,7 @@ mod requests;
 mod store;
 mod targets;
 mod throughput;
+mod transactions;
 
 use crate::{
     report::{Better, Figure},
@@ -84,6 +86,8 @@ pub fn catalogue() -> Vec<Box<dyn Row>> {
     rows.extend(throughput::produce_rows());
     rows.extend(throughput::consume_rows());
     rows.extend(requests::rows());
+    rows.extend(groups::rows());
+    rows.extend(transactions::rows());
     rows.extend(latency::rows());
     rows.extend(backlog::rows());
     rows.extend(idle::rows());

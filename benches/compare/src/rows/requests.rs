@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::{Measured, Row};
 use crate::{
     load::{
-        requests::OneRecord,
+        requests::{Repeated, one_record},
         window::{self, IN_FLIGHT},
     },
     report::{Better, Figure},
     stage::{Place, Stage},
     system::System,
+    wire::check_produced,
 };
 
 struct Requests;
@@ -38,12 +39,10 @@ impl Row for Requests {
         const P99: Figure = Figure::new("p99", "ms", Better::Lower, 2);
         stage.open(system, Place::Memory)?;
         let topic = stage.topic(system, 8, &[])?;
-        let load = OneRecord {
+        let load = Repeated {
             address: stage.address(system),
-            topic: topic.clone(),
-            partitions: 8,
-            connections: 64,
-            value_bytes: 100,
+            requests: one_record(&topic, 8, 64, 100),
+            check: check_produced,
         };
         let running = load.start()?;
         std::thread::sleep(stage.seconds(1.0));

@@ -8,6 +8,7 @@ use crate::{
     report::{Better, Figure},
     stage::{Metered, Place, Stage},
     system::System,
+    wire::{ADD_PARTITIONS_TO_TXN, require},
 };
 
 /// A size of values with the volume that makes a turn some seconds long.
@@ -25,9 +26,23 @@ struct Produce {
     size: Size,
     partitions: i32,
     codec: &'static str,
-    idempotent: bool,
+    promise: Promise,
     place: Place,
 }
+
+/// What a producer asks for beyond an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    /// Nothing.
+    Plain,
+    /// No duplicates.
+    Idempotent,
+    /// Transactions of 100,000 records.
+    Transactional,
+}
+
+/// Records of a transaction: at 1 KiB 100 MB, several of them a second.
+const TRANSACTION_RECORDS: u64 = 100_000;
 
 struct Consume {
     size: Size,
@@ -40,49 +55,40 @@ struct JavaProduce;
 
 /// The produce rows.
 pub(super) fn produce_rows() -> Vec<Box<dyn Row>> {
+    use Promise::{Idempotent, Plain, Transactional};
     let mut rows: Vec<Box<dyn Row>> = Vec::new();
     for size in [KIB, SMALL] {
-        for (partitions, codec, idempotent) in [
-            (1, "none", false),
-            (1, "none", true),
-            (1, "lz4", false),
-            (1, "zstd", false),
-            (100, "none", false),
-            (100, "none", true),
-            (100, "lz4", false),
-            (100, "zstd", false),
+        for (partitions, codec, promise) in [
+            (1, "none", Plain),
+            (1, "none", Idempotent),
+            (1, "none", Transactional),
+            (1, "lz4", Plain),
+            (1, "zstd", Plain),
+            (100, "none", Plain),
+            (100, "none", Idempotent),
+            (100, "none", Transactional),
+            (100, "lz4", Plain),
+            (100, "zstd", Plain),
         ] {
-            rows.push(Box::new(Produce {
-                size,
-                partitions,
-                codec,
-                idempotent,
-                place: Place::Memory,
-            }));
+            rows.push(Box::new(Produce { size, partitions, codec, promise, place: Place::Memory }));
         }
     }
     rows.push(Box::new(Produce {
         partitions: 1_000,
         size: KIB,
         codec: "none",
-        idempotent: false,
+        promise: Plain,
         place: Place::Memory,
     }));
-    let over_http = Place::Emulator("zero");
-    rows.push(Box::new(Produce {
-        size: KIB,
-        partitions: 1,
-        codec: "none",
-        idempotent: false,
-        place: over_http,
-    }));
-    rows.push(Box::new(Produce {
-        size: KIB,
-        partitions: 1,
-        codec: "none",
-        idempotent: false,
-        place: Place::Directory,
-    }));
+    for place in [Place::Emulator("zero"), Place::Minio, Place::Directory] {
+        rows.push(Box::new(Produce {
+            size: KIB,
+            partitions: 1,
+            codec: "none",
+            promise: Plain,
+            place,
+        }));
+    }
     rows.push(Box::new(JavaProduce));
     rows
 }
@@ -110,10 +116,15 @@ impl Row for Produce {
         match self.place {
             Place::Directory => return "local-fsync".to_owned(),
             Place::Emulator(_) => return "produce-1k-1p-none-s3".to_owned(),
+            Place::Minio => return "produce-1k-1p-none-minio".to_owned(),
             Place::Memory => {}
         }
-        let idempotent = if self.idempotent { "-idempotent" } else { "" };
-        format!("produce-{}-{}p-{}{idempotent}", self.size.name, self.partitions, self.codec)
+        let promise = match self.promise {
+            Promise::Plain => "",
+            Promise::Idempotent => "-idempotent",
+            Promise::Transactional => "-transactional",
+        };
+        format!("produce-{}-{}p-{}{promise}", self.size.name, self.partitions, self.codec)
     }
 
     fn about(&self) -> String {
@@ -121,10 +132,16 @@ impl Row for Produce {
             Place::Memory => "Thalweg on its memory store, Kafka unsynced",
             Place::Directory => "Thalweg on a local directory, synced; Kafka with flush.messages=1",
             Place::Emulator(_) => "Thalweg over HTTP to the store emulator, Kafka unsynced",
+            Place::Minio => "Thalweg on a real MinIO, Kafka unsynced",
+        };
+        let promise = match self.promise {
+            Promise::Plain => "",
+            Promise::Idempotent => ", idempotent",
+            Promise::Transactional => ", in transactions of 100,000 records",
         };
         format!(
-            "one librdkafka producer at full speed: {} B values, partitions {}, {}, idempotence {}; {store}",
-            self.size.bytes, self.partitions, self.codec, self.idempotent
+            "one librdkafka producer at full speed: {} B values, partitions {}, {}{promise}; {store}",
+            self.size.bytes, self.partitions, self.codec
         )
     }
 
@@ -142,8 +159,16 @@ impl Row for Produce {
             value_bytes: self.size.bytes,
             records: stage.scaled(self.size.records),
         };
-        let settings = producer_settings(&volume.address, self.codec, self.idempotent);
-        let metered = stage.metered(system, || volume.produce(&settings))?;
+        let exactly_once = self.promise != Promise::Plain;
+        let mut settings = producer_settings(&volume.address, self.codec, exactly_once);
+        let metered = if self.promise == Promise::Transactional {
+            require(&volume.address, system.name(), ADD_PARTITIONS_TO_TXN)?;
+            settings.push(("transactional.id".to_owned(), topic.clone()));
+            let load = || volume.produce_in_transactions(&settings, TRANSACTION_RECORDS);
+            stage.metered(system, load)?
+        } else {
+            stage.metered(system, || volume.produce(&settings))?
+        };
         stage.drop_topic(system, &topic)?;
         let mut measured = self.figures(stage, &metered, volume.records);
         if self.place == Place::Directory {
@@ -164,6 +189,8 @@ impl Produce {
             Place::Memory => (limits.loopback_rate, "loopback"),
             Place::Directory => (limits.disk_rate, "synced disk"),
             Place::Emulator(_) => (limits.put_rate, "raw PUT"),
+            // What MinIO itself writes to; its own raw rate is not measured.
+            Place::Minio => (limits.disk_rate, "synced disk"),
         };
         let cpu = metered.reading.processes[0] / done.gibibytes();
         let mut measured = vec![

@@ -74,6 +74,8 @@ fn text(data: &PathBuf, [broker, controller]: [u16; 2], further: &[String]) -> S
         "transaction.state.log.replication.factor=1".to_owned(),
         "transaction.state.log.min.isr=1".to_owned(),
         "auto.create.topics.enable=false".to_owned(),
+        // A group's first rebalance waits for nobody: it is the coordinator that is measured.
+        "group.initial.rebalance.delay.ms=0".to_owned(),
         // What a turn wrote is gone before the next one begins, and what it need not keep while it runs.
         "log.segment.delete.delay.ms=100".to_owned(),
         "log.retention.check.interval.ms=1000".to_owned(),

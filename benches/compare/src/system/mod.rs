@@ -2,6 +2,7 @@
 
 mod emulator;
 mod kafka;
+mod minio;
 mod thalweg;
 
 use std::{
@@ -17,6 +18,7 @@ use crate::{process::Process, wire::Connection};
 
 pub use emulator::Emulator;
 pub use kafka::KafkaInstall;
+pub use minio::Minio;
 
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -121,6 +123,8 @@ pub struct Launcher {
     pub kafka: Option<KafkaInstall>,
     /// The emulator's program.
     pub emulator: PathBuf,
+    /// MinIO's program, if it is there.
+    pub minio: Option<PathBuf>,
     /// Byte cap of Thalweg's memory store.
     pub memory_max: String,
     /// First of the ports that brokers take.
@@ -155,6 +159,13 @@ impl Launcher {
         await_metadata(&address, &mut process)?;
         let http = format!("127.0.0.1:{}", ports[1]);
         Ok(Broker { system, address, http, started_in: began.elapsed(), process })
+    }
+
+    /// Starts a MinIO over an empty directory.
+    pub fn minio(&self, directory: &Path) -> anyhow::Result<Minio> {
+        let path = self.minio.as_deref().filter(|path| path.exists());
+        let path = path.context("no MinIO: `tests/parts minio` builds it, --minio names it")?;
+        Minio::start(path, directory, self.free_ports()?)
     }
 
     /// Two free ports in a row from the first one on.

@@ -6,6 +6,23 @@ use anyhow::{bail, ensure};
 
 use super::{Connection, Reader, Writer, batch::Producer};
 
+/// AddPartitionsToTxn: a broker that serves it has transactions.
+pub const ADD_PARTITIONS_TO_TXN: i16 = 24;
+
+/// An error that says so if the broker does not serve an API: a row of what is not built yet.
+pub fn require(address: &str, system: &str, api: i16) -> anyhow::Result<()> {
+    let answer = Connection::open(address)?.ask(18, 0, &[])?;
+    let mut reader = Reader(&answer);
+    reader.i16()?;
+    let mut served = false;
+    for _ in 0..reader.count()? {
+        served |= reader.i16()? == api;
+        reader.take(4)?;
+    }
+    ensure!(served, "{system} does not serve API {api}");
+    Ok(())
+}
+
 /// A topic to be made.
 #[derive(Debug, Clone)]
 pub struct Topic {

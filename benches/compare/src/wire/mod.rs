@@ -6,10 +6,12 @@ mod admin;
 mod batch;
 mod codec;
 mod connection;
+mod groups;
 mod produce;
 
-pub use admin::{Admin, Topic};
+pub use admin::{ADD_PARTITIONS_TO_TXN, Admin, Topic, require};
 pub use batch::Batch;
 pub use codec::{Reader, Writer};
 pub use connection::{Connection, answers, frame};
+pub use groups::{Groups, Joined, OFFSET_COMMIT, check_committed, commit_request};
 pub use produce::{ProduceRequest, check_produced};
