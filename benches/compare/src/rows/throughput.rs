@@ -50,6 +50,9 @@ struct Consume {
     codec: &'static str,
 }
 
+/// Values that a turn of a consume row reads, again and again.
+const TAIL_BYTES: u64 = 64 << 20;
+
 /// Kafka's own client in a Java process.
 struct JavaProduce;
 
@@ -213,14 +216,14 @@ impl Row for Consume {
 
     fn about(&self) -> String {
         format!(
-            "one librdkafka consumer at full speed, four passes: {} B values, partitions {}, {}; Thalweg from its RAM \
+            "one librdkafka consumer at full speed, eight passes: {} B values, partitions {}, {}; Thalweg from its RAM \
              tail, Kafka from the page cache",
             self.size.bytes, self.partitions, self.codec
         )
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
-        const PASSES: u64 = 4;
+        const PASSES: u64 = 8;
         stage.open(system, Place::Memory)?;
         let topic = stage.topic(system, self.partitions, &[])?;
         let volume = Volume {
@@ -228,9 +231,8 @@ impl Row for Consume {
             topic: topic.clone(),
             partitions: self.partitions,
             value_bytes: self.size.bytes,
-            // Small enough to lie in the tail that a broker keeps in memory.
-            records: stage
-                .scaled(self.size.records / if self.size.bytes == KIB.bytes { 8 } else { 4 }),
+            // Well within Thalweg's default `tail.bytes` of 128 MiB, what records carry beside their values included.
+            records: stage.scaled(TAIL_BYTES / self.size.bytes as u64),
         };
         volume.produce(&producer_settings(&volume.address, self.codec, false))?;
         stage.settle();
