@@ -13,6 +13,7 @@ pub mod frame;
 pub mod header;
 pub mod hot;
 pub mod produce;
+pub mod records;
 #[doc(hidden)]
 pub mod sample;
 mod shapes;
