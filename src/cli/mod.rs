@@ -9,6 +9,7 @@ mod config;
 mod consume;
 mod demo;
 mod encode;
+mod group;
 mod manifest;
 mod output;
 mod place;
@@ -43,6 +44,9 @@ enum Command {
     /// Create, list, describe, change and delete topics.
     #[command(subcommand)]
     Topic(topic::Command),
+    /// List, describe and delete consumer groups, and move their offsets.
+    #[command(subcommand)]
+    Group(group::Command),
     /// Write records to a topic: lines of files or of standard input.
     Produce(produce::Args),
     /// Read records from a topic.
@@ -67,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => args.run(),
         Command::Demo(args) => args.run(),
         Command::Topic(command) => command.run(),
+        Command::Group(command) => command.run(),
         Command::Produce(args) => args.run(),
         Command::Consume(args) => args.run(),
         Command::Slot(command) => command.run(),

@@ -7,6 +7,7 @@ mod admin;
 mod cluster;
 mod connection;
 mod consume;
+mod groups;
 mod produce;
 mod producer;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 pub use admin::{ConfigEntry, ConfigSource, NewTopic};
 pub use cluster::{Broker, Metadata, Partition, Topic};
 pub use consume::{At, Fetched, Limits};
+pub use groups::{GroupDetails, GroupMember, GroupOffset, GroupSummary};
 pub use produce::{Acks, partition_of};
 pub use producer::{Producer, Undelivered, Written};
 

@@ -13,6 +13,7 @@ mod parts;
 mod admin;
 mod cli;
 mod credentials;
+mod groups;
 mod kill;
 mod load;
 mod place;
