@@ -15,6 +15,8 @@ pub(crate) struct Client {
     pub(crate) can: Expressible,
     /// It reads only as a member of a consumer group.
     pub(crate) reads_by_group: bool,
+    /// Its names of the assignors that its program takes.
+    pub(crate) assignors: &'static [&'static str],
 }
 
 /// What runs a client's program.
@@ -29,25 +31,37 @@ pub(crate) enum Runtime {
 
 const ALL: Expressible = Expressible { null_headers: true, null_records: true, timestamps: true };
 
+const JAVAS: &[&str] =
+    &["RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"];
+
 /// Every client, with versions pinned in the manifests beside their programs.
 pub(crate) const CLIENTS: [Client; 10] = [
     // Its runs are arranged so that nulls occur; it stamps its own time.
     client("kcat", Runtime::Kcat, Expressible { timestamps: false, null_headers: false, ..ALL }),
-    client("confluent-kafka", Runtime::Python("with_confluent_kafka.py"), ALL),
+    Client {
+        assignors: &["range", "roundrobin", "cooperative-sticky"],
+        ..client("confluent-kafka", Runtime::Python("with_confluent_kafka.py"), ALL)
+    },
     // It refuses header values that are not bytes, and records with neither key nor value.
-    client(
-        "kafka-python",
-        Runtime::Python("with_kafka_python.py"),
-        Expressible { null_headers: false, null_records: false, ..ALL },
-    ),
+    Client {
+        assignors: &["range", "roundrobin", "sticky"],
+        ..client(
+            "kafka-python",
+            Runtime::Python("with_kafka_python.py"),
+            Expressible { null_headers: false, null_records: false, ..ALL },
+        )
+    },
     // It refuses records with neither key nor value.
-    client(
-        "aiokafka",
-        Runtime::Python("with_aiokafka.py"),
-        Expressible { null_records: false, ..ALL },
-    ),
-    client("java-4.3.1", Runtime::Java("4.3.1"), ALL),
-    client("java-3.9.1", Runtime::Java("3.9.1"), ALL),
+    Client {
+        assignors: &["range", "roundrobin", "sticky"],
+        ..client(
+            "aiokafka",
+            Runtime::Python("with_aiokafka.py"),
+            Expressible { null_records: false, ..ALL },
+        )
+    },
+    Client { assignors: JAVAS, ..client("java-4.3.1", Runtime::Java("4.3.1"), ALL) },
+    Client { assignors: JAVAS, ..client("java-3.9.1", Runtime::Java("3.9.1"), ALL) },
     client("franz-go", Runtime::Go("franz-go"), ALL),
     client("sarama", Runtime::Go("sarama"), ALL),
     Client {
@@ -63,7 +77,7 @@ pub(crate) const CLIENTS: [Client; 10] = [
 ];
 
 const fn client(name: &'static str, runtime: Runtime, can: Expressible) -> Client {
-    Client { name, runtime, can, reads_by_group: false }
+    Client { name, runtime, can, reads_by_group: false, assignors: &[] }
 }
 
 impl Client {

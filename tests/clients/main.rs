@@ -68,6 +68,17 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
             let run = on(stage, missing, move |stage| stage.read(producer, consumer));
             trials.push(Trial::test(name, run).with_ignored_flag(ignored));
         }
+        for &assignor in writer.assignors {
+            for is_static in [false, true] {
+                let kind = if is_static { "static" } else { "dynamic" };
+                let name = format!("{} in a group: {assignor}, {kind}", writer.name);
+                let run = on(stage, absent[producer].clone(), move |stage| {
+                    stage.read_as_group(producer, assignor, is_static)
+                });
+                let ignored = !has_groups || may_skip(&absent[producer]);
+                trials.push(Trial::test(name, run).with_ignored_flag(ignored));
+            }
+        }
     }
     trials
 }

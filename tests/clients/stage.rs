@@ -1,6 +1,6 @@
 //! One broker, every client's program, and what has been written so far: trials share these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -102,6 +102,43 @@ impl Stage {
         let lines = self.consume(consumer, &topics).map_err(|error| format!("{error:#}"))?;
         let as_kcat = matches!(CLIENTS[consumer].runtime, Runtime::Kcat);
         written.compare(&lines, as_kcat).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Reads what a client wrote as a group of its own, and then once more: the second time nothing is left.
+    pub(crate) fn read_as_group(
+        &self,
+        client: usize,
+        assignor: &str,
+        is_static: bool,
+    ) -> Result<(), String> {
+        let written = self.written(client)?;
+        self.try_read_as_group(client, written, (assignor, is_static))
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    fn try_read_as_group(
+        &self,
+        client: usize,
+        written: &Written,
+        (assignor, is_static): (&str, bool),
+    ) -> anyhow::Result<()> {
+        let topics: Vec<&str> = written.topics.iter().map(|(topic, _)| topic.as_str()).collect();
+        let group = format!("{}-{assignor}-{is_static}-{:x}", CLIENTS[client].name, written.from);
+        let instance = if is_static { "instance" } else { "-" };
+        let command = format!("group {group} {assignor} {instance} {}", topics.join(","));
+        let mut program = self.seats[client].program.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = program.run(&command).context("first reading")?;
+        // What was read and not committed before a rebalance is read again.
+        let mut seen = BTreeSet::new();
+        lines.retain(|line| seen.insert(line.clone()));
+        let parsed = lines.iter().map(|line| Seen::parse(line));
+        let mut order = parsed.collect::<anyhow::Result<Vec<_>>>()?;
+        order.sort_by_key(|one| (one.topic, one.partition, one.offset));
+        let sorted: Vec<String> = order.iter().map(|one| one.line.to_owned()).collect();
+        written.compare(&sorted, false)?;
+        let again = program.run(&command).context("second reading")?;
+        ensure!(again.is_empty(), "{} records were read again: {}", again.len(), again[0]);
+        Ok(())
     }
 
     fn written(&self, producer: usize) -> Result<&Written, String> {
@@ -233,6 +270,7 @@ struct Seen<'a> {
     line: &'a str,
     topic: &'a str,
     partition: i32,
+    offset: i64,
     timestamp: i64,
 }
 
@@ -242,11 +280,12 @@ impl<'a> Seen<'a> {
         struct Fields<'a> {
             topic: &'a str,
             partition: i32,
+            offset: i64,
             timestamp: i64,
         }
         let fields: Fields<'a> = serde_json::from_str(line).with_context(|| line.to_owned())?;
-        let Fields { topic, partition, timestamp } = fields;
-        Ok(Self { line, topic, partition, timestamp })
+        let Fields { topic, partition, offset, timestamp } = fields;
+        Ok(Self { line, topic, partition, offset, timestamp })
     }
 }
 

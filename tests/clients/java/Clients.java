@@ -10,6 +10,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -18,10 +19,12 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -62,6 +65,7 @@ public final class Clients {
             case "create" -> create(words[1], Integer.parseInt(words[2]), words[3]);
             case "produce" -> produce(words[1], words[2], words[3], readRecords(words[1], words[4]));
             case "consume" -> consume(words[1].split(","));
+            case "group" -> group(words[1], words[2], words[3], List.of(words[4].split(",")));
             default -> throw new IllegalArgumentException("unknown command " + words[0]);
         }
     }
@@ -118,6 +122,73 @@ public final class Clients {
                 }
             }
         }
+    }
+
+    private void group(String name, String strategy, String instance, List<String> topics) {
+        List<KafkaConsumer<byte[], byte[]>> members = new ArrayList<>();
+        try {
+            members.add(member(name, strategy, instance, 0, topics));
+            Map<TopicPartition, Long> left = notCommitted(members.get(0), topics);
+            long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+            while (!left.isEmpty()) {
+                for (KafkaConsumer<byte[], byte[]> consumer : members) {
+                    for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(300))) {
+                        print(record);
+                        left.remove(new TopicPartition(record.topic(), record.partition()), record.offset() + 1);
+                    }
+                    commit(consumer);
+                }
+                if (members.size() == 1 && !members.get(0).assignment().isEmpty()) {
+                    // The second member comes while the first reads: a rebalance.
+                    members.add(member(name, strategy, instance, 1, topics));
+                }
+                if (System.nanoTime() > deadline) {
+                    throw new IllegalStateException("not read in 60 s: " + left);
+                }
+            }
+        } finally {
+            members.forEach(KafkaConsumer::close);
+        }
+    }
+
+    private static void commit(KafkaConsumer<byte[], byte[]> consumer) {
+        try {
+            consumer.commitSync();
+        } catch (RebalanceInProgressException rebalancing) {
+            // It is committed with the next round, or read again by whoever gets the partition.
+        }
+    }
+
+    private KafkaConsumer<byte[], byte[]> member(
+            String name, String strategy, String instance, int number, List<String> topics) {
+        Map<String, Object> config = new HashMap<>(bootstrap);
+        config.put("group.id", name);
+        config.put("auto.offset.reset", "earliest");
+        config.put("enable.auto.commit", "false");
+        config.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + strategy);
+        if (!instance.equals("-")) {
+            config.put("group.instance.id", instance + "-" + number);
+        }
+        ByteArrayDeserializer bytes = new ByteArrayDeserializer();
+        KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(config, bytes, bytes);
+        consumer.subscribe(topics);
+        return consumer;
+    }
+
+    /** The ends of the partitions that the group has not read to their ends. */
+    private static Map<TopicPartition, Long> notCommitted(KafkaConsumer<byte[], byte[]> consumer, List<String> topics) {
+        List<TopicPartition> partitions = new ArrayList<>();
+        for (String topic : topics) {
+            consumer.partitionsFor(topic).forEach(one -> partitions.add(new TopicPartition(topic, one.partition())));
+        }
+        Map<TopicPartition, Long> starts = consumer.beginningOffsets(partitions);
+        Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(new HashSet<>(partitions));
+        Map<TopicPartition, Long> left = new HashMap<>(consumer.endOffsets(partitions));
+        left.entrySet().removeIf(end -> {
+            OffsetAndMetadata kept = committed.get(end.getKey());
+            return end.getValue() <= (kept == null ? starts.get(end.getKey()) : kept.offset());
+        });
+        return left;
     }
 
     private static List<ProducerRecord<byte[], byte[]>> readRecords(String topic, String path) throws IOException {

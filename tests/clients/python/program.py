@@ -59,7 +59,7 @@ def print_record(topic, partition, offset, timestamp, key, value, headers):
     print(json.dumps(line, separators=(",", ":"), ensure_ascii=False))
 
 
-def run(create, produce, consume):
+def run(create, produce, consume, group):
     """Answers commands until the input ends."""
     commands = {
         "create": lambda topic, partitions, size: create(topic, int(partitions), number(size)),
@@ -67,6 +67,9 @@ def run(create, produce, consume):
             topic, None if codec == "none" else codec, number(size), read_records(path)
         ),
         "consume": lambda topics: consume(topics.split(",")),
+        "group": lambda name, strategy, instance, topics: group(
+            name, strategy, None if instance == "-" else instance, topics.split(",")
+        ),
     }
     for line in sys.stdin:
         name, *arguments = line.split()

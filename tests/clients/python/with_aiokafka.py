@@ -5,6 +5,9 @@ import sys
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import for_code
 
 import program
@@ -83,8 +86,68 @@ async def consume(topics):
         await consumer.stop()
 
 
+STRATEGIES = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+}
+
+
+async def group(name, strategy, instance, topics):
+    def member(number):
+        return AIOKafkaConsumer(
+            *topics,
+            bootstrap_servers=BOOTSTRAP,
+            group_id=name,
+            group_instance_id=None if instance is None else f"{instance}-{number}",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            partition_assignment_strategy=(STRATEGIES[strategy],),
+        )
+
+    members = [member(0)]
+    await members[0].start()
+    try:
+        places = sorted(members[0].assignment())
+        starts = await members[0].beginning_offsets(places)
+        left = {}
+        for place, end in (await members[0].end_offsets(places)).items():
+            committed = await members[0].committed(place) or 0
+            if end > max(starts[place], committed):
+                left[place] = end
+        for _ in range(60):
+            if not left:
+                break
+            for consumer in members:
+                fetched = await consumer.getmany(timeout_ms=500, max_records=50)
+                for place, records in fetched.items():
+                    for record in records:
+                        program.print_record(
+                            record.topic,
+                            record.partition,
+                            record.offset,
+                            record.timestamp,
+                            record.key,
+                            record.value,
+                            record.headers,
+                        )
+                    if records[-1].offset + 1 >= left.get(place, 0):
+                        left.pop(place, None)
+                if fetched:
+                    await consumer.commit()
+            if len(members) == 1 and left:
+                # The second member comes while the first reads: a rebalance.
+                members.append(member(1))
+                await members[1].start()
+        if left:
+            raise TimeoutError(f"not read: {left}")
+    finally:
+        for consumer in members:
+            await consumer.stop()
+
+
 def blocking(command):
     return lambda *arguments: asyncio.run(command(*arguments))
 
 
-program.run(blocking(create), blocking(produce), blocking(consume))
+program.run(blocking(create), blocking(produce), blocking(consume), blocking(group))

@@ -85,4 +85,61 @@ def consume(topics):
     consumer.close()
 
 
-program.run(create, produce, consume)
+def group(name, strategy, instance, topics):
+    config = {
+        **BOOTSTRAP,
+        "group.id": name,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "partition.assignment.strategy": strategy,
+        "session.timeout.ms": 6000,
+    }
+
+    def member(number):
+        own = {} if instance is None else {"group.instance.id": f"{instance}-{number}"}
+        consumer = Consumer({**config, **own})
+        consumer.subscribe(topics)
+        return consumer
+
+    first = member(0)
+    partitions = [
+        TopicPartition(topic, partition)
+        for topic in topics
+        for partition in first.list_topics(timeout=30).topics[topic].partitions
+    ]
+    left = {}
+    for one in first.committed(partitions, timeout=30):
+        start, end = first.get_watermark_offsets(one, timeout=30)
+        if end > max(start, one.offset):
+            left[(one.topic, one.partition)] = end
+    members = [first]
+    deadline = time.monotonic() + 60
+    while left:
+        for consumer in members:
+            messages = consumer.consume(200, timeout=0.2)
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                place = (message.topic(), message.partition())
+                program.print_record(
+                    *place,
+                    message.offset(),
+                    message.timestamp()[1],
+                    message.key(),
+                    message.value(),
+                    message.headers(),
+                )
+                if message.offset() + 1 >= left.get(place, 0):
+                    left.pop(place, None)
+            if messages:
+                consumer.commit(asynchronous=False)
+        if len(members) == 1 and first.assignment():
+            # The second member comes while the first reads: a rebalance.
+            members.append(member(1))
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not read in 60 s: {left}")
+    for consumer in members:
+        consumer.close()
+
+
+program.run(create, produce, consume, group)

@@ -4,6 +4,9 @@ import sys
 import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 import program
 
@@ -76,4 +79,56 @@ def consume(topics):
     consumer.close()
 
 
-program.run(create, produce, consume)
+STRATEGIES = {
+    "range": RangePartitionAssignor,
+    "roundrobin": RoundRobinPartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+}
+
+
+def group(name, strategy, instance, topics):
+    """One member alone: the library's consumers must not be polled in turns by one thread."""
+    consumer = KafkaConsumer(
+        *topics,
+        bootstrap_servers=BOOTSTRAP,
+        group_id=name,
+        group_instance_id=instance,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        partition_assignment_strategy=[STRATEGIES[strategy]],
+    )
+    deadline = time.monotonic() + 60
+    while not consumer.assignment():
+        collect(consumer, {}, deadline)
+    left = {}
+    for place, end in consumer.end_offsets(list(consumer.assignment())).items():
+        start = consumer.beginning_offsets([place])[place]
+        if end > max(start, consumer.committed(place) or 0):
+            left[place] = end
+    consumer.seek_to_beginning(*[place for place in left if not consumer.committed(place)])
+    while left:
+        collect(consumer, left, deadline)
+        consumer.commit()
+    consumer.close()
+
+
+def collect(consumer, left, deadline):
+    for place, records in consumer.poll(timeout_ms=1000).items():
+        for record in records:
+            if place in left:
+                program.print_record(
+                    record.topic,
+                    record.partition,
+                    record.offset,
+                    record.timestamp,
+                    record.key,
+                    record.value,
+                    record.headers,
+                )
+        if records[-1].offset + 1 >= left.get(place, 0):
+            left.pop(place, None)
+    if time.monotonic() > deadline:
+        raise TimeoutError(f"not read in 60 s: {left}")
+
+
+program.run(create, produce, consume, group)
