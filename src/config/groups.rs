@@ -1,4 +1,4 @@
-//! Consumer groups: settings that clients' suites and other people's files give. No group API is served yet.
+//! Consumer groups and their topic.
 
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ pub struct GroupsConfig {
     pub offsets_replication_factor: i16,
     /// How long the offsets of an empty group are kept.
     pub offsets_retention: Duration,
+    /// How often such offsets are looked for.
+    pub offsets_retention_check: Duration,
+    /// What `__consumer_offsets` reports as its segment size.
+    pub offsets_segment_bytes: ByteSize,
     /// The most metadata with one committed offset.
     pub offset_metadata_max_bytes: ByteSize,
 }
@@ -134,6 +138,8 @@ impl GroupsConfig {
             offsets_partitions: values.int("offsets.topic.num.partitions"),
             offsets_replication_factor: values.int("offsets.topic.replication.factor"),
             offsets_retention: Duration::from_secs(minutes * 60),
+            offsets_retention_check: values.time("offsets.retention.check.interval.ms"),
+            offsets_segment_bytes: values.size("offsets.topic.segment.bytes"),
             offset_metadata_max_bytes: values.size("offset.metadata.max.bytes"),
         }
     }

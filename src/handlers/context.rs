@@ -10,6 +10,7 @@ use crate::base::rng::Rng;
 use crate::cluster::client::ClusterClient;
 use crate::cluster::image::Image;
 use crate::config::Config;
+use crate::groups::Groups;
 use crate::log;
 use crate::manifest::client::ManifestClient;
 
@@ -26,6 +27,8 @@ pub struct Context {
     pub manifest: Arc<dyn ManifestClient>,
     /// The partitions led here.
     pub log: log::Registry,
+    /// Consumer groups.
+    pub groups: Groups,
     /// Incremental fetches.
     pub fetch_sessions: FetchSessions,
     /// Ids for idempotent producers.

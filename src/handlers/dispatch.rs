@@ -13,8 +13,8 @@ use super::topics::{create, create_partitions, delete, describe_partitions};
 use super::{
     Answering, CloseReason, Outcome, Session, alter_partition_reassignments, api_versions,
     delete_records, describe_cluster, describe_log_dirs, describe_producers, elect_leaders, fetch,
-    find_coordinator, init_producer_id, list_offsets, list_partition_reassignments, metadata,
-    offset_for_leader_epoch,
+    find_coordinator, groups, init_producer_id, list_offsets, list_partition_reassignments,
+    metadata, offset_for_leader_epoch,
 };
 use crate::cluster::client::Visible;
 use crate::protocol::ApiKey;
@@ -68,8 +68,21 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         | ApiKey::CreatePartitions
         | ApiKey::AlterConfigs
         | ApiKey::IncrementalAlterConfigs => change(session, &header, body).await,
-        ApiKey::FindCoordinator
-        | ApiKey::ApiVersions
+        ApiKey::FindCoordinator => {
+            answer(&header, body, |request| find_coordinator::handle(session, version, request))
+                .await
+        }
+        ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::JoinGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::SyncGroup
+        | ApiKey::DescribeGroups
+        | ApiKey::ListGroups
+        | ApiKey::DeleteGroups
+        | ApiKey::OffsetDelete => groups::handle(session, &header, body).await,
+        ApiKey::ApiVersions
         | ApiKey::DescribeConfigs
         | ApiKey::DescribeLogDirs
         | ApiKey::ElectLeaders
@@ -128,9 +141,6 @@ async fn show(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome
             answer(header, body, |request| ready(api_versions::handle(scope, version, &request)))
                 .await
         }
-        ApiKey::FindCoordinator => {
-            answer(header, body, |request| ready(find_coordinator::handle(version, &request))).await
-        }
         ApiKey::DescribeConfigs => {
             answer(header, body, |request| ready(describe::handle(scope, request))).await
         }
@@ -167,7 +177,7 @@ async fn show(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome
 }
 
 /// Decodes the request, lets `respond` answer it, and encodes the response.
-async fn answer<Q, R, F>(
+pub(super) async fn answer<Q, R, F>(
     header: &RequestHeader,
     mut body: Bytes,
     respond: impl FnOnce(Q) -> F,

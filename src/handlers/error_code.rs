@@ -3,6 +3,7 @@
 use super::scope::Refused;
 use crate::base::offset::Offset;
 use crate::cluster::error::Refusal;
+use crate::groups;
 use crate::log::{self, Rejection};
 use crate::manifest;
 use crate::protocol::ErrorCode;
@@ -59,6 +60,32 @@ fn of_manifest(error: &manifest::Error) -> ErrorCode {
         manifest::Error::UnknownPartition { .. } => ErrorCode::UnknownTopicOrPartition,
         manifest::Error::BelowLogStart { .. } => ErrorCode::OffsetOutOfRange,
         manifest::Error::Refused { .. } => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// The code of a group coordinator's refusal.
+pub(super) fn of_group(refusal: groups::Refusal) -> ErrorCode {
+    use groups::Refusal as R;
+    match refusal {
+        R::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+        R::NotCoordinator => ErrorCode::NotCoordinator,
+        R::Loading => ErrorCode::CoordinatorLoadInProgress,
+        R::InvalidGroupId => ErrorCode::InvalidGroupId,
+        R::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+        R::UnknownMemberId => ErrorCode::UnknownMemberId,
+        R::MemberIdRequired => ErrorCode::MemberIdRequired,
+        R::FencedInstanceId => ErrorCode::FencedInstanceId,
+        R::IllegalGeneration => ErrorCode::IllegalGeneration,
+        R::InconsistentProtocol => ErrorCode::InconsistentGroupProtocol,
+        R::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+        R::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+        R::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        R::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+        R::SubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+        R::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        R::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+        R::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
+        R::InvalidTxnState => ErrorCode::InvalidTxnState,
     }
 }
 

@@ -1,4 +1,4 @@
-//! FindCoordinator: says that there is none yet, since neither groups nor transactions are served.
+//! FindCoordinator: the leader of the partition that holds a key. Internal topics come into being by it.
 //!
 //! Source: KIP-699 (many keys), KIP-932 (share groups); `KafkaApis.handleFindCoordinatorRequest`.
 
@@ -7,44 +7,96 @@ use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinator
 use uuid::Uuid;
 
 use super::scope::text;
+use super::{Session, error_code};
+use crate::base::ids;
 use crate::protocol::ErrorCode;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
 
-pub(super) fn handle(version: i16, request: &FindCoordinatorRequest) -> FindCoordinatorResponse {
-    if version < 4 {
-        let (error, message) = refusal(version, request.key_type, &request.key);
-        return FindCoordinatorResponse::default()
-            .with_error_code(error.code())
-            .with_error_message(Some(text(message)))
-            .with_node_id(BrokerId(-1))
-            .with_port(-1);
-    }
-    let coordinators = request.coordinator_keys.iter().map(|key| {
-        let (error, message) = refusal(version, request.key_type, key);
-        Coordinator::default()
-            .with_key(key.clone())
-            .with_node_id(BrokerId(-1))
-            .with_port(-1)
-            .with_error_code(error.code())
-            .with_error_message(Some(text(message)))
-    });
-    FindCoordinatorResponse::default()
-        .with_error_message(Some(text("")))
-        .with_coordinators(coordinators.collect())
+/// The first version of many keys.
+const MANY_KEYS_SINCE: i16 = 4;
+/// The first version that knows share groups.
+const SHARE_SINCE: i16 = 6;
+
+/// A coordinator, or that there is none.
+struct Found {
+    error: ErrorCode,
+    node: BrokerId,
+    host: String,
+    port: i32,
+    message: &'static str,
 }
 
-fn refusal(version: i16, key_type: i8, key: &str) -> (ErrorCode, &'static str) {
-    let error = match key_type {
-        GROUP | TRANSACTION => ErrorCode::CoordinatorNotAvailable,
-        SHARE if version >= 6 && names_share_partition(key) => ErrorCode::CoordinatorNotAvailable,
-        SHARE => ErrorCode::InvalidRequest,
-        _ => return (ErrorCode::InvalidRequest, ErrorCode::InvalidRequest.message()),
+pub(super) async fn handle(
+    session: &Session,
+    version: i16,
+    request: FindCoordinatorRequest,
+) -> FindCoordinatorResponse {
+    if version < MANY_KEYS_SINCE {
+        let found = find(session, version, request.key_type, &request.key).await;
+        return FindCoordinatorResponse::default()
+            .with_error_code(found.error.code())
+            .with_error_message(Some(text(found.message)))
+            .with_node_id(found.node)
+            .with_host(text(found.host))
+            .with_port(found.port);
+    }
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        let found = find(session, version, request.key_type, &key).await;
+        let coordinator = Coordinator::default()
+            .with_error_code(found.error.code())
+            .with_error_message(Some(text(found.message)))
+            .with_node_id(found.node)
+            .with_host(text(found.host))
+            .with_port(found.port);
+        coordinators.push(coordinator.with_key(key));
+    }
+    FindCoordinatorResponse::default()
+        .with_error_message(Some(text("")))
+        .with_coordinators(coordinators)
+}
+
+async fn find(session: &Session, version: i16, key_type: i8, key: &str) -> Found {
+    let kept = |error: ErrorCode| if version < MANY_KEYS_SINCE { error.message() } else { "" };
+    let leader = match key_type {
+        GROUP => session.context.groups.coordinator_of(key).await.map_err(error_code::of_group),
+        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        SHARE if version >= SHARE_SINCE && names_share_partition(key) => {
+            Err(ErrorCode::CoordinatorNotAvailable)
+        }
+        SHARE => Err(ErrorCode::InvalidRequest),
+        _ => return nobody(ErrorCode::InvalidRequest, ErrorCode::InvalidRequest.message()),
     };
-    // From version 4 on Kafka leaves the sentence out.
-    (error, if version < 4 { error.message() } else { "" })
+    // From version 4 on Kafka leaves the sentence out, but for a kind of key that there is none of.
+    let found = leader.map(|leader| leader.and_then(|leader| reached(session, version, leader)));
+    match found {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let error = ErrorCode::CoordinatorNotAvailable;
+            nobody(error, kept(error))
+        }
+        Err(error) => nobody(error, kept(error)),
+    }
+}
+
+/// The broker, as the client's listener reaches it.
+fn reached(session: &Session, version: i16, leader: ids::BrokerId) -> Option<Found> {
+    let image = session.context.image();
+    let endpoint = image.brokers.get(&leader)?.listeners.get(&*session.listener)?;
+    Some(Found {
+        error: ErrorCode::None,
+        node: BrokerId(leader.0),
+        host: endpoint.host.clone(),
+        port: i32::from(endpoint.port),
+        message: if version < MANY_KEYS_SINCE { "NONE" } else { "" },
+    })
+}
+
+fn nobody(error: ErrorCode, message: &'static str) -> Found {
+    Found { error, node: BrokerId(-1), host: String::new(), port: -1, message }
 }
 
 /// `group:topic id:partition`, the id in base 64.
@@ -62,26 +114,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_coordinator_is_named_before_there_is_one() {
-        use ErrorCode::{CoordinatorNotAvailable as NotYet, InvalidRequest as Invalid};
-        for (version, key_type, key, expected) in [
-            (0, GROUP, "g", NotYet),
-            (3, TRANSACTION, "t", NotYet),
-            (3, 9, "k", Invalid),
-            (6, GROUP, "", NotYet),
-            (6, SHARE, "k", Invalid),
-            (6, SHARE, "g:AAAAAAAAAAAAAAAAAAAAAQ:0", NotYet),
-            (5, SHARE, "g:AAAAAAAAAAAAAAAAAAAAAQ:0", Invalid),
+    fn share_partitions_are_told_from_other_keys() {
+        for (key, expected) in [
+            ("", false),
+            ("k", false),
+            ("g:AAAAAAAAAAAAAAAAAAAAAQ:0", true),
+            ("g:with:colons:AAAAAAAAAAAAAAAAAAAAAQ:0", true),
+            (":AAAAAAAAAAAAAAAAAAAAAQ:0", false),
+            ("g:AAAAAAAAAAAAAAAAAAAAAQ:-1", false),
+            ("g:AAAA:0", false),
         ] {
-            let key = text(key);
-            let request = if version < 4 {
-                FindCoordinatorRequest::default().with_key(key)
-            } else {
-                FindCoordinatorRequest::default().with_coordinator_keys(vec![key])
-            };
-            let response = handle(version, &request.with_key_type(key_type));
-            let code = response.coordinators.first().map_or(response.error_code, |c| c.error_code);
-            assert_eq!(code, expected.code(), "version {version}, type {key_type}");
+            assert_eq!(names_share_partition(key), expected, "{key}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod fake;
 mod fetch;
 mod fetch_sessions;
 mod find_coordinator;
+mod groups;
 mod init_producer_id;
 mod list_offsets;
 mod list_partition_reassignments;

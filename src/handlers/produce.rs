@@ -141,6 +141,10 @@ impl<'a> Admitter<'a> {
                 TopicRef::Id(_) => ErrorCode::UnknownTopicId,
             });
         };
+        if topic.internal {
+            // What stands there is the state of coordinators, who alone write it.
+            return refused(ErrorCode::InvalidTopicException);
+        }
         let tp = TopicPartition { topic: topic.id, partition: part.index };
         let Some(partition) = self.session.context.log.partition(&tp) else {
             let exists =

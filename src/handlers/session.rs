@@ -1,5 +1,6 @@
 //! One client connection as the handlers see it, and where each request starts.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Session {
     pub(super) context: Arc<Context>,
     /// The listener that the client came in on: answers name its addresses.
     pub(super) listener: Arc<str>,
+    /// Where the client is, as Kafka shows addresses.
+    pub(super) client_host: String,
 }
 
 /// What became of a request.
@@ -71,7 +74,14 @@ impl Session {
     /// A new connection on the listener of that name.
     #[must_use]
     pub fn new(context: Arc<Context>, listener: Arc<str>) -> Self {
-        Self { context, listener }
+        Self { context, listener, client_host: String::new() }
+    }
+
+    /// Says where the client is.
+    #[must_use]
+    pub fn from(mut self, client: IpAddr) -> Self {
+        self.client_host = format!("/{client}");
+        self
     }
 
     /// Waits until the log has room for more bytes. Cancel-safe.

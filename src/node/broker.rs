@@ -19,6 +19,7 @@ use crate::cluster::client::ClusterClient;
 use crate::config::Config;
 use crate::console::Readiness;
 use crate::coordinator::{Coordinator, Options};
+use crate::groups::{self, Groups};
 use crate::handlers::{Context, FetchSessions, ProducerIds, Rules};
 use crate::log::{Registry, RegistryParts, Remote, RemoteParts};
 use crate::maintenance::{self, Jobs, Scheduler};
@@ -231,6 +232,17 @@ impl Materials {
         }
     }
 
+    fn groups(&self, coordinator: &Coordinator, registry: &Registry) -> Groups {
+        Groups::start(groups::Parts {
+            cluster: Arc::new(coordinator.clone()),
+            registry: registry.clone(),
+            manifest: Arc::new(coordinator.clone()),
+            clock: Arc::clone(&self.clock),
+            rng: self.rng.clone(),
+            config: self.config.groups.clone(),
+        })
+    }
+
     fn context(&self, coordinator: &Coordinator, registry: &Registry) -> Arc<Context> {
         let slots = self.config.server.fetch_session_slots;
         Arc::new(Context {
@@ -239,6 +251,7 @@ impl Materials {
             cluster: Arc::new(coordinator.clone()),
             manifest: Arc::new(coordinator.clone()),
             log: registry.clone(),
+            groups: self.groups(coordinator, registry),
             fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
             producer_ids: ProducerIds::default(),
             clock: Arc::clone(&self.clock),

@@ -119,6 +119,8 @@ impl Node {
 
     /// Stops: no new requests, owed answers, everything stable committed.
     pub async fn shutdown(self) {
+        // Members that wait for a rebalance would be waited for as long.
+        self.broker.context().groups.stop();
         self.listeners.shutdown(self.grace).await;
         self.broker.shutdown(self.grace).await;
         // Its checks hold the store, and with it the lock of a directory, which another start in this process waits for.
@@ -138,3 +140,6 @@ async fn bind(config: &Config) -> Result<(Vec<Bound>, TcpListener), Error> {
     let http = TcpListener::bind((http.host.as_str(), http.port)).await.map_err(named)?;
     Ok((bound, http))
 }
+
+#[cfg(test)]
+mod groups_tests;

@@ -70,6 +70,16 @@ pub fn visit(key: ApiKey, visitor: &mut impl Visitor) {
         ApiKey::DescribeCluster => visitor.visit::<k::DescribeClusterRequest>(),
         ApiKey::DescribeProducers => visitor.visit::<k::DescribeProducersRequest>(),
         ApiKey::ListConfigResources => visitor.visit::<k::ListConfigResourcesRequest>(),
+        ApiKey::OffsetCommit => visitor.visit::<k::OffsetCommitRequest>(),
+        ApiKey::OffsetFetch => visitor.visit::<k::OffsetFetchRequest>(),
+        ApiKey::JoinGroup => visitor.visit::<k::JoinGroupRequest>(),
+        ApiKey::Heartbeat => visitor.visit::<k::HeartbeatRequest>(),
+        ApiKey::LeaveGroup => visitor.visit::<k::LeaveGroupRequest>(),
+        ApiKey::SyncGroup => visitor.visit::<k::SyncGroupRequest>(),
+        ApiKey::DescribeGroups => visitor.visit::<k::DescribeGroupsRequest>(),
+        ApiKey::ListGroups => visitor.visit::<k::ListGroupsRequest>(),
+        ApiKey::DeleteGroups => visitor.visit::<k::DeleteGroupsRequest>(),
+        ApiKey::OffsetDelete => visitor.visit::<k::OffsetDeleteRequest>(),
         ApiKey::DescribeTopicPartitions => visitor.visit::<k::DescribeTopicPartitionsRequest>(),
     }
 }

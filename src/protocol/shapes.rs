@@ -176,6 +176,83 @@ static METADATA_TOPIC: Struct = shape(&[UUID.since(10), TEXT.nullable_since(10)]
 
 pub(super) static FIND_COORDINATOR: Struct = shape(&[TEXT.until(3), I8.since(1), TEXTS.since(4)]);
 
+pub(super) static OFFSET_COMMIT: Struct = shape(&[
+    TEXT,
+    I32,
+    TEXT,
+    TEXT.since(7).nullable_since(7),
+    I64.until(4),
+    array::<k::offset_commit_request::OffsetCommitRequestTopic>(&OFFSET_COMMIT_TOPIC),
+]);
+static OFFSET_COMMIT_TOPIC: Struct = shape(&[
+    TEXT,
+    array::<k::offset_commit_request::OffsetCommitRequestPartition>(&OFFSET_COMMIT_PARTITION),
+]);
+static OFFSET_COMMIT_PARTITION: Struct = shape(&[I32, I64, I32.since(6), TEXT.nullable()]);
+
+pub(super) static OFFSET_FETCH: Struct = shape(&[
+    TEXT.until(7),
+    array::<k::offset_fetch_request::OffsetFetchRequestTopic>(&TOPIC_AND_PARTITIONS)
+        .until(7)
+        .nullable_since(2),
+    array::<k::offset_fetch_request::OffsetFetchRequestGroup>(&OFFSET_FETCH_GROUP).since(8),
+    BOOL.since(7),
+]);
+static OFFSET_FETCH_GROUP: Struct = shape(&[
+    TEXT,
+    TEXT.since(9).nullable_since(9),
+    I32.since(9),
+    array::<k::offset_fetch_request::OffsetFetchRequestTopics>(&TOPIC_AND_PARTITIONS).nullable(),
+]);
+
+pub(super) static JOIN_GROUP: Struct = shape(&[
+    TEXT,
+    I32,
+    I32.since(1),
+    TEXT,
+    TEXT.since(5).nullable_since(5),
+    TEXT,
+    array::<k::join_group_request::JoinGroupRequestProtocol>(&JOIN_GROUP_PROTOCOL),
+    TEXT.since(8).nullable_since(8),
+]);
+static JOIN_GROUP_PROTOCOL: Struct = shape(&[TEXT, BYTES]);
+
+pub(super) static HEARTBEAT: Struct = shape(&[TEXT, I32, TEXT, TEXT.since(3).nullable_since(3)]);
+
+pub(super) static LEAVE_GROUP: Struct = shape(&[
+    TEXT,
+    TEXT.until(2),
+    array::<k::leave_group_request::MemberIdentity>(&LEAVING_MEMBER).since(3),
+]);
+static LEAVING_MEMBER: Struct = shape(&[TEXT, TEXT.nullable(), TEXT.since(5).nullable_since(5)]);
+
+pub(super) static SYNC_GROUP: Struct = shape(&[
+    TEXT,
+    I32,
+    TEXT,
+    TEXT.since(3).nullable_since(3),
+    TEXT.since(5).nullable_since(5),
+    TEXT.since(5).nullable_since(5),
+    array::<k::sync_group_request::SyncGroupRequestAssignment>(&SYNC_GROUP_ASSIGNMENT),
+]);
+static SYNC_GROUP_ASSIGNMENT: Struct = shape(&[TEXT, BYTES]);
+
+pub(super) static DESCRIBE_GROUPS: Struct = shape(&[TEXTS, BOOL.since(3)]);
+
+pub(super) static LIST_GROUPS: Struct = shape(&[TEXTS.since(4), TEXTS.since(5)]);
+
+pub(super) static DELETE_GROUPS: Struct = shape(&[TEXTS]);
+
+pub(super) static OFFSET_DELETE: Struct = shape(&[
+    TEXT,
+    array::<k::offset_delete_request::OffsetDeleteRequestTopic>(&OFFSET_DELETE_TOPIC),
+]);
+static OFFSET_DELETE_TOPIC: Struct = shape(&[
+    TEXT,
+    array::<k::offset_delete_request::OffsetDeleteRequestPartition>(&OFFSET_DELETE_PARTITION),
+]);
+static OFFSET_DELETE_PARTITION: Struct = shape(&[I32]);
+
 pub(super) static API_VERSIONS: Struct = shape(&[TEXT.since(3), TEXT.since(3)]);
 
 pub(super) static CREATE_TOPICS: Struct =

@@ -168,6 +168,7 @@ impl Acceptor {
         metrics.accepted.inc();
         metrics.connections.inc();
         let session = Session::new(Arc::clone(&self.context), Arc::clone(&self.listener));
+        let session = session.from(peer.ip());
         let settings = ConnectionSettings {
             request_bytes_max: self.settings.request_bytes_max,
             idle_max: self.settings.idle_max,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::Error;
 use super::machine::{Live, Machine};
 use super::shard::Shard;
-use crate::base::offset::Offset;
 
 /// Bytes of one batch of copies.
 const PIECE_BYTES_MAX: usize = 256 << 10;
@@ -31,19 +30,21 @@ pub(super) fn is_due(log_bytes: u64, garbage_bytes_min: u64, live: impl FnOnce()
 /// [`Error`]: copies may have been written; nothing is lost.
 pub(super) async fn copy_forward<M: Machine>(shard: &Arc<Shard<M>>) -> Result<Option<u64>, Error> {
     let before = shard.log_bytes();
-    let start = shard.partition().offsets()?.log_end;
+    let mut to = shard.partition().offsets()?.log_end;
     let mut from: Option<Vec<u8>> = None;
     let mut newest = None;
     loop {
         // One piece a turn: requests go on between the pieces, and what they write comes after the copies.
-        let (slot, next) = shard.turn(|machine, turn| {
+        let (slot, next, needed) = shard.turn(|machine, turn| {
             let Live { records, next } = machine.live(from.as_deref(), PIECE_BYTES_MAX);
             let slot = match records.as_slice() {
                 [] => None,
                 records => Some(turn.append(records)?.slot),
             };
-            Ok::<_, Error>((slot, next))
+            Ok::<_, Error>((slot, next, machine.oldest_needed()))
         })??;
+        // What this piece left out must stay, whatever becomes of its transaction meanwhile.
+        to = needed.map_or(to, |needed| needed.min(to));
         newest = slot.or(newest);
         // At most one piece is on its way: clients' requests are not crowded out.
         shard.stable(slot).await?;
@@ -53,8 +54,6 @@ pub(super) async fn copy_forward<M: Machine>(shard: &Arc<Shard<M>>) -> Result<Op
         }
     }
     shard.stable(newest).await?;
-    let needed = shard.turn(|machine, _| machine.oldest_needed())?;
-    let to = needed.map_or(start, |needed: Offset| needed.min(start));
     let partition = shard.partition();
     if to <= partition.offsets()?.log_start {
         return Ok(None);

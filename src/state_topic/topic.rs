@@ -1,6 +1,7 @@
 //! A state topic: created on first use, its led partitions opened and closed as the registry's leases change.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ struct Inner<M> {
     make: Box<dyn Fn(i32) -> M + Send + Sync>,
     start: Instant,
     shards: Mutex<BTreeMap<i32, ShardHandle<M>>>,
+    stopped: AtomicBool,
 }
 
 /// A state topic. Clones share it.
@@ -92,9 +94,18 @@ impl<M: Machine> StateTopic<M> {
             make: Box::new(make),
             start: Instant::now(),
             shards: Mutex::default(),
+            stopped: AtomicBool::new(false),
         }));
         task::spawn("state-topic", topic.clone().follow_leases());
         topic
+    }
+
+    /// Lets go of every request that waits, and answers no more: the broker is about to stop.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+        for shard in std::mem::take(&mut *self.shards_mut()).into_values() {
+            shard.close();
+        }
     }
 
     /// The topic's name.
@@ -200,6 +211,9 @@ impl<M: Machine> StateTopic<M> {
     fn open(&self, index: i32, partition: PartitionHandle) -> Result<ShardHandle<M>, Error> {
         let offsets = partition.offsets().map_err(Error::from)?;
         let mut shards = self.shards_mut();
+        if self.0.stopped.load(Ordering::SeqCst) {
+            return Err(Error::NotCoordinator);
+        }
         let before = shards.get(&index);
         if let Some(shard) = before.filter(|shard| Arc::ptr_eq(shard.partition(), &partition))
             && !shard.is_closed()

@@ -50,12 +50,15 @@ impl Broker {
     }
 
     /// Apache Kafka, combined mode, on free ports.
-    pub fn kafka(jars: &Path) -> Self {
+    pub fn kafka(jars: &Path, settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let [port, controller] = free_ports();
         let properties = dir.path().join("server.properties");
-        std::fs::write(&properties, kafka_properties(dir.path(), port, controller))
-            .expect("a writable folder");
+        std::fs::write(
+            &properties,
+            kafka_properties(dir.path(), port, controller) + &settings.join("\n"),
+        )
+        .expect("a writable folder");
         let log = std::fs::File::create(dir.path().join("kafka.log")).expect("a writable folder");
         let classes = format!("{}/*", jars.display());
         let formatted = java(&classes)

@@ -24,15 +24,23 @@ use talk::Talk;
 /// Sends a group's script to our broker and compares, or to Kafka and keeps its answers.
 fn hold(group: &str, script: fn(&mut Talk)) {
     if let Some(jars) = std::env::var_os("THALWEG_REFRESH_FROM") {
-        let broker = Broker::kafka(std::path::Path::new(&jars));
+        let broker = Broker::kafka(std::path::Path::new(&jars), settings(group));
         let mut talk = Talk::new(&broker);
         script(&mut talk);
         return fixture::write(group, &talk.answers);
     }
-    let broker = Broker::thalweg(&[]);
+    let broker = Broker::thalweg(settings(group));
     let mut talk = Talk::new(&broker);
     script(&mut talk);
     fixture::hold_against_kafka(group, &talk.answers);
+}
+
+/// Settings that both brokers are given, so that a script need not wait.
+fn settings(group: &str) -> &'static [&'static str] {
+    match group {
+        "group_offsets" => &["group.initial.rebalance.delay.ms=0"],
+        _ => &[],
+    }
 }
 
 macro_rules! groups {
@@ -47,6 +55,6 @@ macro_rules! groups {
 }
 
 groups! {
-    api_versions, configs, coordinators, create_topics, fetch, fetch_sessions, frames, list_offsets, log_dirs, metadata, offsets,
+    api_versions, configs, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, metadata, offsets,
     produce, produce_errors, producers, reassignments, topic_partitions,
 }

@@ -60,6 +60,7 @@ impl Symbols {
             Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
             Value::Object(fields) => {
                 self.learn_topic(fields);
+                self.learn_member(fields);
                 fields.values().for_each(|field| self.learn(field));
             }
             _ => {}
@@ -76,6 +77,16 @@ impl Symbols {
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             self.texts.insert(id.to_owned(), format!("<id of {name}>"));
         }
+    }
+
+    /// Ids of members end in a UUID.
+    fn learn_member(&mut self, fields: &Map<String, Value>) {
+        const UUID_CHARS: usize = 36;
+        let Some(id) = fields.get("member_id").and_then(Value::as_str) else { return };
+        let uuid = id.len().checked_sub(UUID_CHARS).and_then(|at| id.get(at..));
+        let Some(uuid) = uuid.filter(|uuid| uuid.split('-').count() == 5) else { return };
+        let members = self.texts.values().filter(|name| name.starts_with("<member")).count();
+        self.texts.entry(uuid.to_owned()).or_insert_with(|| format!("<member {}>", members + 1));
     }
 
     fn rename(&mut self, key: Option<&str>, value: &mut Value) {

@@ -28,6 +28,8 @@ pub mod create_topics;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod frames;
+pub mod group_offsets;
+pub mod groups;
 pub mod list_offsets;
 pub mod log_dirs;
 pub mod metadata;

@@ -1,0 +1,299 @@
+//! The groups of one shard: what a request does to them, what is written, and who is told when it is stable. Pure.
+//!
+//! Every step collects what is to be written and who is to be told, appends once, and only then lets go of the answers.
+
+mod commit;
+mod expiry;
+mod replay;
+mod transaction;
+mod upkeep;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::classic::{
+    ClassicGroup, GroupDescription, Limits, Outbox, State, Ticket, Timer, TimerEdit,
+};
+use super::offsets::Offsets;
+use super::timers::Timers;
+use super::{
+    HeartbeatRequest, JoinAnswer, JoinRequest, LeaveRequest, ListedGroup, Refusal, SyncAnswer,
+    SyncRequest,
+};
+use crate::base::ids::SlotId;
+use crate::base::rng::Rng;
+use crate::config::GroupsConfig;
+use crate::protocol::records::offsets::group_metadata_key;
+use crate::state_topic::{StateRecord, Turn};
+
+/// An answer, and the slot that must be stable before it is told.
+#[derive(Debug)]
+pub(super) struct Settled<T> {
+    pub(super) answer: T,
+    pub(super) after: Option<SlotId>,
+}
+
+/// Who waits for an answer that comes by a later step.
+#[derive(Debug)]
+enum Waiting {
+    Join(oneshot::Sender<Settled<JoinAnswer>>),
+    Sync(oneshot::Sender<Settled<SyncAnswer>>),
+}
+
+/// A group and what its answers rest on.
+#[derive(Debug)]
+struct Held {
+    group: ClassicGroup,
+    /// The value of its record as last written; none: no record tells of it.
+    written: Option<Bytes>,
+    /// The slot of that record, if it was written here.
+    metadata_slot: Option<SlotId>,
+    /// The newest slot that holds an offset of it.
+    offsets_slot: Option<SlotId>,
+}
+
+impl Held {
+    fn new(group: ClassicGroup, written: Option<Bytes>) -> Self {
+        Self { group, written, metadata_slot: None, offsets_slot: None }
+    }
+
+    /// The newest slot with anything of the group.
+    fn newest_slot(&self) -> Option<SlotId> {
+        self.metadata_slot.max(self.offsets_slot)
+    }
+}
+
+/// The timers of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    /// Offsets past their retention are looked for.
+    Expiry,
+    /// One group's.
+    Group(String, Timer),
+}
+
+/// Settings that the machine needs.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) retention: Duration,
+    pub(super) retention_check: Duration,
+    pub(super) metadata_chars_max: usize,
+}
+
+impl Settings {
+    pub(super) fn new(config: &GroupsConfig) -> Self {
+        Self {
+            limits: Limits {
+                max_size: config.max_size,
+                initial_rebalance_delay: config.initial_rebalance_delay,
+            },
+            retention: config.offsets_retention,
+            retention_check: config.offsets_retention_check,
+            metadata_chars_max: config.offset_metadata_max_bytes.as_usize(),
+        }
+    }
+}
+
+/// The state of one shard.
+#[derive(Debug)]
+pub(super) struct GroupsMachine {
+    settings: Settings,
+    rng: Rng,
+    groups: BTreeMap<String, Held>,
+    offsets: Offsets,
+    timers: Timers<Key>,
+    waiting: BTreeMap<Ticket, Waiting>,
+    next_ticket: u64,
+    /// Bytes of group records.
+    written_bytes: u64,
+    /// The newest slot that removed a group: that one is not there rests on it.
+    removed_slot: Option<SlotId>,
+}
+
+impl GroupsMachine {
+    pub(super) fn new(settings: Settings, rng: Rng) -> Self {
+        Self {
+            settings,
+            rng,
+            groups: BTreeMap::new(),
+            offsets: Offsets::default(),
+            timers: Timers::default(),
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+            written_bytes: 0,
+            removed_slot: None,
+        }
+    }
+
+    fn ticket(&mut self, waiting: Waiting) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, waiting);
+        ticket
+    }
+
+    /// What "there is no such group" rests on, or what the group's metadata does.
+    fn metadata_slot(&self, group_id: &str) -> Option<SlotId> {
+        self.groups.get(group_id).map_or(self.removed_slot, |held| held.metadata_slot)
+    }
+
+    pub(super) fn join(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: &JoinRequest,
+        sender: oneshot::Sender<Settled<JoinAnswer>>,
+    ) {
+        use super::classic::Joining;
+        let ticket = self.ticket(Waiting::Join(sender));
+        let mut out = Outbox::default();
+        let now = turn.now().wall;
+        let known = self.groups.contains_key(&request.group_id);
+        if !known && !request.member_id.is_empty() {
+            let answer = JoinAnswer::refused(Refusal::UnknownMemberId, request.member_id.clone());
+            out.joined.push((ticket, answer));
+            return self.settle(turn, &request.group_id, out);
+        }
+        let named = request.group_instance_id.as_deref().unwrap_or(&request.client_id);
+        let new_member_id = format!("{named}-{}", self.rng.uuid());
+        let limits = self.settings.limits;
+        let held = self.groups.entry(request.group_id.clone());
+        let held = held.or_insert_with(|| Held::new(ClassicGroup::new(), None));
+        if !known {
+            // A group that is only in memory would be gone after a failover while its first member holds an id.
+            out.write = Some(held.group.record());
+        }
+        let joining = Joining { request, new_member_id: &new_member_id, ticket, limits, now };
+        held.group.join(joining, &mut out);
+        self.settle(turn, &request.group_id, out);
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: &SyncRequest,
+        sender: oneshot::Sender<Settled<SyncAnswer>>,
+    ) {
+        let ticket = self.ticket(Waiting::Sync(sender));
+        let mut out = Outbox::default();
+        match self.groups.get_mut(&request.group_id) {
+            Some(held) if held.group.state() != State::Empty => {
+                held.group.sync(request, ticket, turn.now().wall, &mut out);
+            }
+            _ => out.synced.push((ticket, SyncAnswer::refused(Refusal::UnknownMemberId))),
+        }
+        self.settle(turn, &request.group_id, out);
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: &HeartbeatRequest,
+    ) -> Settled<Result<(), Refusal>> {
+        let mut out = Outbox::default();
+        let answer = match self.groups.get(&request.group_id) {
+            Some(held) => held.group.heartbeat(request, &mut out),
+            None => Err(Refusal::UnknownMemberId),
+        };
+        self.settle(turn, &request.group_id, out);
+        Settled { answer, after: self.metadata_slot(&request.group_id) }
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: &LeaveRequest,
+    ) -> Settled<Vec<Option<Refusal>>> {
+        let mut out = Outbox::default();
+        let limits = self.settings.limits;
+        let answer = match self.groups.get_mut(&request.group_id) {
+            Some(held) => held.group.leave(&request.members, limits, turn.now().wall, &mut out),
+            None => vec![Some(Refusal::UnknownMemberId); request.members.len()],
+        };
+        self.settle(turn, &request.group_id, out);
+        Settled { answer, after: self.metadata_slot(&request.group_id) }
+    }
+
+    pub(super) fn describe(&self, group_id: &str) -> Settled<Option<GroupDescription>> {
+        let answer = self.groups.get(group_id).map(|held| held.group.describe());
+        Settled { answer, after: self.metadata_slot(group_id) }
+    }
+
+    /// The groups that `wanted` holds for.
+    pub(super) fn list(&self, wanted: impl Fn(&ListedGroup) -> bool) -> Settled<Vec<ListedGroup>> {
+        let all = self.groups.iter().map(|(group_id, held)| held.group.list(group_id));
+        let slots = self.groups.values().map(Held::newest_slot);
+        let after = slots.max().flatten().max(self.removed_slot);
+        Settled { answer: all.filter(wanted).collect(), after }
+    }
+
+    /// Writes what a step of a group wants written, moves its timers, and lets its answers go.
+    fn settle(&mut self, turn: &mut Turn<'_>, group_id: &str, out: Outbox) {
+        if let Some(metadata) = out.write {
+            let value = Bytes::from(metadata.write());
+            let record =
+                StateRecord { key: group_metadata_key(group_id), value: Some(value.to_vec()) };
+            // The turn fails, and with it this machine, if nothing can be written.
+            let Ok(written) = turn.append(&[record]) else { return };
+            self.note_written(group_id, value, Some(written.slot));
+        }
+        let elapsed = turn.now().elapsed;
+        for edit in out.timers {
+            match edit {
+                TimerEdit::Set(timer, after) => {
+                    self.timers.set(Key::Group(group_id.to_owned(), timer), elapsed + after);
+                }
+                TimerEdit::Cancel(timer) => {
+                    self.timers.cancel(Key::Group(group_id.to_owned(), timer));
+                }
+            }
+        }
+        let after = self.metadata_slot(group_id);
+        // Whoever does not listen any more has gone.
+        for (ticket, answer) in out.joined {
+            if let Some(Waiting::Join(sender)) = self.waiting.remove(&ticket) {
+                drop(sender.send(Settled { answer, after }));
+            }
+        }
+        for (ticket, answer) in out.synced {
+            if let Some(Waiting::Sync(sender)) = self.waiting.remove(&ticket) {
+                drop(sender.send(Settled { answer, after }));
+            }
+        }
+    }
+
+    fn note_written(&mut self, group_id: &str, value: Bytes, slot: Option<SlotId>) {
+        let Some(held) = self.groups.get_mut(group_id) else { return };
+        let before = held.written.as_ref().map_or(0, |value| metadata_bytes(group_id, value));
+        self.written_bytes += metadata_bytes(group_id, &value);
+        self.written_bytes -= before;
+        held.written = Some(value);
+        held.metadata_slot = slot.or(held.metadata_slot);
+    }
+
+    /// Forgets a group whose tombstone was written.
+    fn forget(&mut self, group_id: &str, slot: Option<SlotId>) {
+        if let Some(held) = self.groups.remove(group_id) {
+            let before = held.written.as_ref().map_or(0, |value| metadata_bytes(group_id, value));
+            self.written_bytes -= before;
+            let slots = [slot, held.newest_slot()];
+            self.removed_slot = slots.into_iter().flatten().max().max(self.removed_slot);
+            for timer in [Timer::Join, Timer::Sync] {
+                self.timers.cancel(Key::Group(group_id.to_owned(), timer));
+            }
+        }
+    }
+
+    /// The ids of the groups, for walks that change them.
+    fn group_ids(&self) -> Vec<String> {
+        self.groups.keys().cloned().collect()
+    }
+}
+
+/// About what a group's record takes in a batch.
+fn metadata_bytes(group_id: &str, value: &Bytes) -> u64 {
+    (group_id.len() + value.len() + 20) as u64
+}

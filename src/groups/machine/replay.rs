@@ -1,0 +1,62 @@
+//! Rebuilds the machine from records.
+
+use bytes::Bytes;
+
+use super::{GroupsMachine, Held};
+use crate::groups::classic::ClassicGroup;
+use crate::groups::offsets::{Committed, Place};
+use crate::protocol;
+use crate::protocol::records::offsets::{GroupMetadata, Key, OffsetCommit};
+use crate::state_topic::Replayed;
+
+impl GroupsMachine {
+    pub(super) fn replay_record(&mut self, record: &Replayed<'_>) -> Result<(), protocol::Error> {
+        match Key::read(record.key)? {
+            Key::OffsetCommit { group, topic, partition } => {
+                self.replay_commit(record, &group, (topic, partition))?;
+            }
+            Key::GroupMetadata { group } => match record.value {
+                None => self.forget(&group, None),
+                Some(value) => {
+                    let restored = ClassicGroup::restore(GroupMetadata::read(value)?);
+                    self.restore(group, restored, Bytes::copy_from_slice(value));
+                }
+            },
+            // Of a protocol that this version does not serve.
+            Key::Other(_) => {}
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, group_id: String, group: ClassicGroup, written: Bytes) {
+        match self.groups.get_mut(&group_id) {
+            Some(held) => held.group = group,
+            None => {
+                self.groups.insert(group_id.clone(), Held::new(group, None));
+            }
+        }
+        self.note_written(&group_id, written, None);
+    }
+
+    fn replay_commit(
+        &mut self,
+        record: &Replayed<'_>,
+        group: &str,
+        place: Place,
+    ) -> Result<(), protocol::Error> {
+        let Some(value) = record.value else {
+            self.offsets.remove(group, &place);
+            return Ok(());
+        };
+        let commit = OffsetCommit::read(value)?;
+        let committed = Committed { commit, record_offset: record.offset };
+        match record.transaction {
+            None => self.offsets.put(group, place, committed),
+            Some((producer, _)) => self.offsets.put_pending(producer, group, place, committed),
+        }
+        if !self.groups.contains_key(group) {
+            self.groups.insert(group.to_owned(), Held::new(ClassicGroup::new(), None));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,370 @@
+//! The way in for handlers: finds the shard, takes the step, waits until the answer may be told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::classic::GroupDescription;
+use super::machine::{GroupsMachine, Settings, Settled};
+use super::{
+    CommitRequest, HeartbeatRequest, JoinAnswer, JoinRequest, LeaveRequest, ListedGroup, Refusal,
+    SyncAnswer, SyncRequest, TopicOffset, TransactionalCommit,
+};
+use crate::base::clock::SharedClock;
+use crate::base::ids::{BrokerId, ProducerId, SlotId};
+use crate::base::rng::Rng;
+use crate::base::task;
+use crate::cluster::client::ClusterClient;
+use crate::cluster::image::Image;
+use crate::config::GroupsConfig;
+use crate::log::Registry;
+use crate::manifest::client::ManifestClient;
+use crate::state_topic::{self, ShardHandle, StateTopic, TopicSpec, Turn};
+
+/// How long an answer that needs a proof of leadership waits for it (law 9).
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
+/// Garbage that a partition may hold before its live state is copied forward.
+const GARBAGE_BYTES_MIN: u64 = 8 << 20;
+
+/// What groups work with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Creates the topic, and tells of deleted ones.
+    pub cluster: Arc<dyn ClusterClient>,
+    /// The partitions led here.
+    pub registry: Registry,
+    /// Moves log starts.
+    pub manifest: Arc<dyn ManifestClient>,
+    /// Wall clock.
+    pub clock: SharedClock,
+    /// Member ids.
+    pub rng: Rng,
+    /// Settings.
+    pub config: GroupsConfig,
+}
+
+/// The groups that this broker coordinates. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    topic: StateTopic<GroupsMachine>,
+    session_timeouts: (Duration, Duration),
+}
+
+/// The name of the topic.
+const TOPIC: &str = "__consumer_offsets";
+
+impl Groups {
+    /// Serves groups from now on.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let Parts { cluster, registry, manifest, clock, rng, config } = parts;
+        let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let spec = TopicSpec {
+            name: TOPIC,
+            partitions: config.offsets_partitions,
+            replication_factor: config.offsets_replication_factor,
+            configs: BTreeMap::from([
+                text("cleanup.policy", "compact"),
+                text("compression.type", "producer"),
+                text("segment.bytes", &config.offsets_segment_bytes.0.to_string()),
+            ]),
+        };
+        let settings = Settings::new(&config);
+        let ids = rng.clone();
+        let images = cluster.image();
+        let parts = state_topic::Parts {
+            cluster,
+            registry,
+            manifest,
+            clock,
+            rng,
+            garbage_bytes_min: GARBAGE_BYTES_MIN,
+        };
+        let topic = StateTopic::start(parts, spec, move |_| {
+            GroupsMachine::new(settings.clone(), ids.clone())
+        });
+        let session_timeouts = (config.min_session_timeout, config.max_session_timeout);
+        let groups = Self { topic, session_timeouts };
+        task::spawn("groups-topics", groups.clone().follow_topics(images));
+        groups
+    }
+
+    /// Lets go of every request that waits, and answers no more: the broker is about to stop.
+    pub fn stop(&self) {
+        self.topic.stop();
+    }
+
+    /// Who coordinates the group, if anybody. Creates the topic if it does not exist.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAvailable`].
+    pub async fn coordinator_of(&self, group_id: &str) -> Result<Option<BrokerId>, Refusal> {
+        Ok(self.topic.leader_of(group_id).await?)
+    }
+
+    /// Takes one step in the group's shard and waits until its answer may be told.
+    async fn ask<T>(
+        &self,
+        group_id: &str,
+        step: impl FnOnce(&mut GroupsMachine, &mut Turn<'_>) -> Settled<T>,
+    ) -> Result<(T, ShardHandle<GroupsMachine>), Refusal> {
+        let shard = self.topic.shard_of(group_id)?;
+        let Settled { answer, after } = shard.turn(step)?;
+        shard.stable(after).await?;
+        Ok((answer, shard))
+    }
+
+    /// [`Groups::ask`] for answers that may be refusals of law 9's list.
+    async fn ask_proven<T>(
+        &self,
+        group_id: &str,
+        step: impl FnOnce(&mut GroupsMachine, &mut Turn<'_>) -> Settled<Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let (answer, shard) = self.ask(group_id, step).await?;
+        if let Err(refusal) = &answer
+            && refusal.needs_proof()
+        {
+            shard.prove(PROOF_WITHIN).await?;
+        }
+        answer
+    }
+
+    /// Joins a group. Waits as long as the group's rebalance does.
+    pub async fn join(&self, request: JoinRequest) -> JoinAnswer {
+        let (shortest, longest) = self.session_timeouts;
+        let member_id = request.member_id.clone();
+        if request.group_id.is_empty() {
+            return JoinAnswer::refused(Refusal::InvalidGroupId, member_id);
+        }
+        if !(shortest..=longest).contains(&request.session_timeout) {
+            return JoinAnswer::refused(Refusal::InvalidSessionTimeout, member_id);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let asked = self.park(&request.group_id, receiver, |machine, turn| {
+            machine.join(turn, &request, sender);
+        });
+        let proven = match asked.await {
+            Ok((answer, shard)) => prove_if_needed(answer.refusal, &shard).await.map(|()| answer),
+            Err(refusal) => Err(refusal),
+        };
+        proven.unwrap_or_else(|refusal| JoinAnswer::refused(refusal, ""))
+    }
+
+    /// Syncs with a group. Waits until its leader has assigned.
+    pub async fn sync(&self, request: SyncRequest) -> SyncAnswer {
+        if request.group_id.is_empty() {
+            return SyncAnswer::refused(Refusal::InvalidGroupId);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let asked = self.park(&request.group_id, receiver, |machine, turn| {
+            machine.sync(turn, &request, sender);
+        });
+        let proven = match asked.await {
+            Ok((answer, shard)) => prove_if_needed(answer.refusal, &shard).await.map(|()| answer),
+            Err(refusal) => Err(refusal),
+        };
+        proven.unwrap_or_else(SyncAnswer::refused)
+    }
+
+    /// Takes a step whose answer may come by a later one.
+    async fn park<T>(
+        &self,
+        group_id: &str,
+        receiver: oneshot::Receiver<Settled<T>>,
+        step: impl FnOnce(&mut GroupsMachine, &mut Turn<'_>),
+    ) -> Result<(T, ShardHandle<GroupsMachine>), Refusal> {
+        let shard = self.topic.shard_of(group_id)?;
+        shard.turn(step)?;
+        // The machine went before it answered: its partition is led elsewhere.
+        let settled = receiver.await.map_err(|_| Refusal::NotCoordinator)?;
+        shard.stable(settled.after).await?;
+        Ok((settled.answer, shard))
+    }
+
+    /// A member is alive.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn heartbeat(&self, request: &HeartbeatRequest) -> Result<(), Refusal> {
+        if request.group_id.is_empty() {
+            return Err(Refusal::InvalidGroupId);
+        }
+        let beat =
+            self.ask_proven(&request.group_id, |machine, turn| machine.heartbeat(turn, request));
+        match beat.await {
+            // The member cannot do anything about it, and its session begins anew afterwards.
+            Err(Refusal::Loading) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Members leave: one answer each, in order.
+    ///
+    /// # Errors
+    /// [`Refusal`]: none of them did.
+    pub async fn leave(&self, request: &LeaveRequest) -> Result<Vec<Option<Refusal>>, Refusal> {
+        if request.group_id.is_empty() {
+            return Err(Refusal::InvalidGroupId);
+        }
+        let left = self.ask(&request.group_id, |machine, turn| machine.leave(turn, request));
+        let (answers, shard) = left.await?;
+        let fenced = answers.iter().flatten().find(|refusal| refusal.needs_proof());
+        prove_if_needed(fenced.copied(), &shard).await?;
+        Ok(answers)
+    }
+
+    /// Commits offsets: one answer each, in order.
+    ///
+    /// # Errors
+    /// [`Refusal`]: none of them was.
+    pub async fn commit(&self, request: &CommitRequest) -> Result<Vec<Option<Refusal>>, Refusal> {
+        self.ask_proven(&request.group_id, |machine, turn| machine.commit(turn, request)).await
+    }
+
+    /// Commits offsets within a transaction: one answer each, in order.
+    ///
+    /// # Errors
+    /// [`Refusal`]: none of them was.
+    pub async fn commit_transactional(
+        &self,
+        request: &TransactionalCommit,
+    ) -> Result<Vec<Option<Refusal>>, Refusal> {
+        let group_id = &request.commit.group_id;
+        if group_id.is_empty() {
+            return Err(Refusal::InvalidGroupId);
+        }
+        self.ask_proven(group_id, |machine, turn| machine.commit_transactional(turn, request)).await
+    }
+
+    /// Ends a transaction in one partition of `__consumer_offsets`: `write` appends the marker in the same step in which
+    /// the transaction's offsets come to count, or not. Waits until it is stable.
+    ///
+    /// # Errors
+    /// [`Refusal::NotCoordinator`], [`Refusal::Loading`], or that of `write`.
+    pub async fn end_transaction<E: From<Refusal>>(
+        &self,
+        partition: i32,
+        (producer_id, commit): (ProducerId, bool),
+        write: impl FnOnce(&mut Turn<'_>) -> Result<SlotId, E>,
+    ) -> Result<(), E> {
+        let shard = self.topic.shard_at(partition).map_err(Refusal::from)?;
+        let written = shard.turn(|machine, turn| {
+            let slot = write(turn)?;
+            machine.end_transaction(producer_id, commit, Some(slot));
+            Ok::<_, E>(slot)
+        });
+        let slot = written.map_err(Refusal::from)??;
+        Ok(shard.stable(Some(slot)).await.map_err(Refusal::from)?)
+    }
+
+    /// Committed offsets of `wanted` (topic, partition), or all of the group.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A group that does not exist has no offsets.
+    pub async fn fetch_offsets(
+        &self,
+        group_id: &str,
+        wanted: Option<&[(String, i32)]>,
+        require_stable: bool,
+    ) -> Result<Vec<TopicOffset>, Refusal> {
+        let fetched =
+            self.ask(group_id, |machine, _| machine.fetch(group_id, wanted, require_stable));
+        let (offsets, shard) = fetched.await?;
+        // An older leader would hand out offsets that are already processed.
+        shard.prove(PROOF_WITHIN).await?;
+        Ok(offsets)
+    }
+
+    /// Deletes committed offsets: one answer each, in order.
+    ///
+    /// # Errors
+    /// [`Refusal`]: none of them was.
+    pub async fn delete_offsets(
+        &self,
+        group_id: &str,
+        places: &[(String, i32)],
+    ) -> Result<Vec<Option<Refusal>>, Refusal> {
+        if group_id.is_empty() {
+            return Err(Refusal::InvalidGroupId);
+        }
+        self.ask_proven(group_id, |machine, turn| machine.delete_offsets(turn, group_id, places))
+            .await
+    }
+
+    /// Deletes an empty group.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn delete(&self, group_id: &str) -> Result<(), Refusal> {
+        self.ask_proven(group_id, |machine, turn| machine.delete(turn, group_id)).await
+    }
+
+    /// Describes a group; none: there is no such group.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn describe(&self, group_id: &str) -> Result<Option<GroupDescription>, Refusal> {
+        let (described, _) = self.ask(group_id, |machine, _| machine.describe(group_id)).await?;
+        Ok(described)
+    }
+
+    /// The groups coordinated here that `wanted` holds for.
+    ///
+    /// # Errors
+    /// [`Refusal::Loading`].
+    pub async fn list(
+        &self,
+        wanted: impl Fn(&ListedGroup) -> bool,
+    ) -> Result<Vec<ListedGroup>, Refusal> {
+        let mut all = Vec::new();
+        for shard in self.topic.shards() {
+            let Settled { answer, after } = match shard.turn(|machine, _| machine.list(&wanted)) {
+                Ok(listed) => listed,
+                // It went elsewhere between the two calls.
+                Err(state_topic::Error::NotCoordinator) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            shard.stable(after).await?;
+            all.extend(answer);
+        }
+        Ok(all)
+    }
+
+    fn topics_deleted(&self, gone: &[&str]) {
+        for shard in self.topic.shards() {
+            // A shard that is loading or closed is left alone: its next owner has no such news either, as in Kafka.
+            let _ = shard
+                .turn(|machine, turn| machine.topics_deleted(turn, |topic| gone.contains(&topic)));
+        }
+    }
+
+    /// Deletes the offsets of topics as they go.
+    async fn follow_topics(self, mut images: watch::Receiver<Arc<Image>>) {
+        let mut before = Arc::clone(&images.borrow_and_update());
+        while images.changed().await.is_ok() {
+            let image = Arc::clone(&images.borrow_and_update());
+            let gone: Vec<&str> = before
+                .names
+                .iter()
+                .filter(|(name, id)| image.names.get(*name) != Some(id))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            if !gone.is_empty() {
+                self.topics_deleted(&gone);
+            }
+            before = image;
+        }
+    }
+}
+
+async fn prove_if_needed(
+    refusal: Option<Refusal>,
+    shard: &ShardHandle<GroupsMachine>,
+) -> Result<(), Refusal> {
+    if refusal.is_some_and(Refusal::needs_proof) {
+        shard.prove(PROOF_WITHIN).await?;
+    }
+    Ok(())
+}

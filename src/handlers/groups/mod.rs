@@ -1,0 +1,70 @@
+//! The APIs of consumer groups.
+
+mod admin;
+mod membership;
+mod offset_fetch;
+mod offsets;
+
+use bytes::Bytes;
+use kafka_protocol::messages::TopicName;
+
+use super::Session;
+use super::dispatch::answer;
+use super::{Outcome, error_code};
+use crate::groups::Refusal;
+use crate::protocol::header::RequestHeader;
+use crate::protocol::{ApiKey, ErrorCode, StrBytes};
+
+/// Answers a request about groups.
+pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
+    let version = header.version;
+    match header.key {
+        ApiKey::JoinGroup => {
+            answer(header, body, |request| membership::join(session, header, request)).await
+        }
+        ApiKey::SyncGroup => {
+            answer(header, body, |request| membership::sync(session, version, request)).await
+        }
+        ApiKey::Heartbeat => {
+            answer(header, body, |request| membership::heartbeat(session, request)).await
+        }
+        ApiKey::LeaveGroup => {
+            answer(header, body, |request| membership::leave(session, version, request)).await
+        }
+        ApiKey::OffsetCommit => {
+            answer(header, body, |request| offsets::commit(session, version, request)).await
+        }
+        ApiKey::OffsetFetch => {
+            answer(header, body, |request| offset_fetch::handle(session, version, request)).await
+        }
+        ApiKey::OffsetDelete => {
+            answer(header, body, |request| offsets::delete(session, request)).await
+        }
+        ApiKey::DescribeGroups => {
+            answer(header, body, |request| admin::describe(session, version, request)).await
+        }
+        ApiKey::ListGroups => {
+            answer(header, body, |request| admin::list(session, version, request)).await
+        }
+        _ => answer(header, body, |request| admin::delete(session, request)).await,
+    }
+}
+
+/// The code of an answer.
+fn code(refusal: Option<Refusal>) -> i16 {
+    refusal.map_or(ErrorCode::None, error_code::of_group).code()
+}
+
+/// The code of a whole answer.
+fn code_of(result: &Result<(), Refusal>) -> i16 {
+    code(result.err())
+}
+
+fn owned(text: Option<StrBytes>) -> Option<String> {
+    text.map(|text| text.as_str().to_owned())
+}
+
+/// Whether clients may know the topic.
+fn exists(session: &Session, topic: &TopicName) -> bool {
+    session.context.image().topic(topic.as_str()).is_some()
+}
