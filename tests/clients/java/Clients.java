@@ -124,7 +124,7 @@ public final class Clients {
         }
     }
 
-    private void group(String name, String strategy, String instance, List<String> topics) {
+    private void group(String name, String strategy, String instance, List<String> topics) throws Exception {
         List<KafkaConsumer<byte[], byte[]>> members = new ArrayList<>();
         try {
             members.add(member(name, strategy, instance, 0, topics));
