@@ -26,7 +26,10 @@ pub(super) fn of_log(error: &log::Error) -> ErrorCode {
         log::Error::Rejected { rejection, .. } => match rejection {
             Rejection::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
             Rejection::StaleEpoch { .. } => ErrorCode::InvalidProducerEpoch,
-            Rejection::NoTransaction { .. } => ErrorCode::InvalidTxnState,
+            Rejection::NoTransaction { .. } | Rejection::OutsideTransaction { .. } => {
+                ErrorCode::InvalidTxnState
+            }
+            Rejection::StaleCoordinator { .. } => ErrorCode::TransactionCoordinatorFenced,
         },
         log::Error::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         log::Error::Wal(error) => of_wal(error),

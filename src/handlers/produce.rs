@@ -172,7 +172,7 @@ impl<'a> Admitter<'a> {
             let error = ErrorCode::TransactionalIdAuthorizationFailed;
             return Part::Done(PartitionProduceResponse::refused(index, error));
         }
-        match partition.append(&batch, self.now) {
+        match partition.append(&batch, log::Terms::client(self.now)) {
             Ok(appended) => Part::Appended { index, appended },
             Err(error @ log::Error::Rejected { .. }) => {
                 Part::Rejected { index, partition: Arc::clone(partition), error }

@@ -21,22 +21,48 @@ mod remote;
 mod runs;
 mod settings;
 mod txn_index;
+mod verification;
 
-pub use append::Appended;
+pub use append::{Appended, Terms};
 pub use delayed_fetch::Waiter;
 pub use metrics::Metrics;
 pub use offsets::{FoundOffset, Offsets};
 pub use partition::{Partition, PartitionHandle};
-pub use producer_state::{ProducerStates, Rejection};
+pub use producer_state::{EndMarker, Origin, ProducerStates, Rejection};
 pub use read::{Isolation, Read, ReadBounds};
 pub use rebuild::{Rebuilder, Rebuilt};
 pub use registry::{Registry, RegistryParts};
 pub use remote::{Remote, RemoteParts};
 pub use settings::{TopicDefaults, TopicSettings};
+pub use verification::VerificationGuard;
 
-use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
+use crate::base::ids::{LeaderEpoch, ProducerId, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::{manifest, object, wal};
+
+/// A transaction whose marker has joined the open slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedTxn {
+    /// Where.
+    pub tp: TopicPartition,
+    /// Whose.
+    pub producer_id: ProducerId,
+    /// The marker's epoch.
+    pub producer_epoch: i16,
+    /// Commit, or abort.
+    pub commit: bool,
+    /// The marker's offset.
+    pub offset: Offset,
+}
+
+/// Hears of a partition's markers in offset order, each at the moment when it joins the open slot.
+///
+/// It is called under the partition's lock: it neither blocks nor calls the partition. The marker is not stable yet: an
+/// answer that rests on it waits (law 5).
+pub trait MarkerListener: std::fmt::Debug + Send + Sync {
+    /// A transaction has ended here.
+    fn ended(&self, ended: &EndedTxn);
+}
 
 /// What a partition can answer besides yes.
 #[derive(Debug, Clone, thiserror::Error)]

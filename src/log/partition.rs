@@ -2,7 +2,7 @@
 //!
 //! A lock, not an owner task: every step on it is synchronous and short, and a task would cost two wake-ups a request.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use super::leader_epochs::LeaderEpochs;
 use super::producer_state::ProducerStates;
 use super::settings::TopicSettings;
 use super::txn_index::TransactionIndex;
-use super::{Error, Metrics, Offsets};
+use super::verification::Verifications;
+use super::{Error, MarkerListener, Metrics, Offsets};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::manifest::client::EpochStart;
-use crate::segment::{PartitionCheckpoint, ProducerSnapshot, Release, ReleaseReason};
+use crate::segment::{BatchEntry, PartitionCheckpoint, ProducerSnapshot, Release, ReleaseReason};
 use crate::wal::{Stable, Wal};
 
 /// A shared handle on a partition.
@@ -61,6 +62,10 @@ pub(super) struct State {
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: ProducerStates,
     pub(super) aborted: TransactionIndex,
+    /// Transactions whose marker is not stable yet, by their first offset: to readers they are open still.
+    ending: BTreeMap<Offset, Offset>,
+    pub(super) verifications: Verifications,
+    pub(super) listener: Option<Arc<dyn MarkerListener>>,
     pub(super) settings: Arc<TopicSettings>,
     pub(super) waiters: Waiters,
     /// RELEASE has entered the open slot, or the state could not be rebuilt: nothing is led here any more.
@@ -94,6 +99,9 @@ impl Partition {
             epochs: LeaderEpochs::new(start.epochs, start.leader_epoch, start.end),
             producers: start.producers,
             aborted: start.aborted,
+            ending: BTreeMap::new(),
+            verifications: Verifications::default(),
+            listener: None,
             settings: start.settings,
             waiters: Waiters::default(),
             closed: start.offline,
@@ -184,9 +192,22 @@ impl Partition {
         self.lock().settings = settings;
     }
 
-    /// Forgets producers that have been idle since `before`.
+    /// Forgets producers that have been idle since `before`; never one with an open transaction.
     pub(super) fn expire_producers(&self, before: Timestamp) {
-        self.lock().producers.expire(before);
+        let mut state = self.lock();
+        state.producers.expire(before);
+        state.verifications.expire(before);
+    }
+
+    /// Has `listener` told of every marker from here on, and gives the offset at which that begins: what lies below it is
+    /// read from the log.
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`].
+    pub fn listen(&self, listener: Arc<dyn MarkerListener>) -> Result<Offset, Error> {
+        let mut state = self.lead()?;
+        state.listener = Some(listener);
+        Ok(state.log_end)
     }
 
     /// Writes the partition's whole state into the open slot.
@@ -229,6 +250,22 @@ impl State {
             assert!(run.end >= self.high_watermark, "high watermark moves down to {}", run.end);
             self.high_watermark = run.end;
             self.stable_runs += 1;
+        }
+        if !self.ending.is_empty() {
+            let high_watermark = self.high_watermark;
+            self.ending.retain(|_, marker| *marker >= high_watermark);
+        }
+    }
+
+    /// Takes up what has joined `slot`.
+    pub(super) fn take_up(&mut self, entry: &BatchEntry, slot: SlotId) {
+        let completed = self.producers.apply(entry, Some(slot));
+        if let Some(completed) = completed {
+            self.aborted.complete(&completed, &self.producers);
+            self.ending.insert(completed.first_offset, completed.last_offset);
+        }
+        if completed.is_some() || self.producers.has_open(entry.producer_id, entry.producer_epoch) {
+            self.verifications.clear(entry.producer_id);
         }
     }
 
@@ -277,15 +314,19 @@ impl State {
             Some(before) => self.tail[before].bytes_end,
             None => self.bytes_base,
         };
-        let to = self.tail.partition_point(|run| run.end <= end);
-        let upto = to.checked_sub(1).map_or(before, |last| self.tail[last].bytes_end);
+        // A bound within a run lies between its batches, so a part of it can be read: all of it is counted.
+        let to = self.tail.partition_point(|run| run.end < end) + 1;
+        let upto =
+            to.min(self.tail.len()).checked_sub(1).map_or(before, |last| self.tail[last].bytes_end);
         Some(upto.saturating_sub(before))
     }
 
-    /// The end of what a read_committed consumer sees.
+    /// The end of what a read_committed consumer sees: below every transaction without a stable marker.
     pub(super) fn last_stable_offset(&self) -> Offset {
-        let first_unstable = self.producers.first_unstable_offset();
-        first_unstable.map_or(self.high_watermark, |first| first.min(self.high_watermark))
+        let open = self.producers.first_unstable_offset();
+        let ending = self.ending.first_key_value().map(|(first, _)| *first);
+        let bounds = [Some(self.high_watermark), open, ending];
+        bounds.into_iter().flatten().min().unwrap_or(self.high_watermark)
     }
 
     pub(super) fn offsets(&self) -> Offsets {

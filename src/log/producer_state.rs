@@ -39,12 +39,74 @@ pub enum Rejection {
         /// The newest epoch.
         current: i16,
     },
-    /// `INVALID_TXN_STATE`: the batch belongs to a transaction that nobody began.
+    /// `INVALID_TXN_STATE`: the batch belongs to a transaction that nobody is known to have begun.
     #[error("producer {producer_id} has no open transaction here")]
     NoTransaction {
         /// The producer.
         producer_id: ProducerId,
     },
+    /// `INVALID_TXN_STATE`: a batch outside of a transaction while the producer has one open.
+    #[error("producer {producer_id} has an open transaction here, the batch belongs to none")]
+    OutsideTransaction {
+        /// The producer.
+        producer_id: ProducerId,
+    },
+    /// `TRANSACTION_COORDINATOR_FENCED`: the marker comes from a coordinator that was replaced.
+    #[error(
+        "coordinator epoch {given} of producer {producer_id} is smaller than the last seen epoch {current}"
+    )]
+    StaleCoordinator {
+        /// The producer.
+        producer_id: ProducerId,
+        /// The marker's coordinator epoch.
+        given: i32,
+        /// The newest coordinator epoch.
+        current: i32,
+    },
+}
+
+/// The end of a transaction, as its coordinator has it written into each partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndMarker {
+    /// Whose transaction.
+    pub producer_id: ProducerId,
+    /// The epoch that the partition is to know the producer by from here on.
+    pub producer_epoch: i16,
+    /// The term of the coordinator.
+    pub coordinator_epoch: i32,
+    /// Commit, or abort.
+    pub commit: bool,
+    /// The epoch is above that of the transaction which ends (KIP-890): a marker whose epoch is known already ended
+    /// its transaction before, and must not end the next.
+    pub bumps_epoch: bool,
+}
+
+/// What admission says of a marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MarkerAdmission {
+    /// It is to be written.
+    New,
+    /// It is in the log already, or on its way.
+    Written,
+}
+
+/// A transaction that a marker ended, and that had records here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CompletedTxn {
+    pub(super) producer_id: ProducerId,
+    pub(super) first_offset: Offset,
+    /// The marker's offset.
+    pub(super) last_offset: Offset,
+    pub(super) aborted: bool,
+}
+
+/// Who appends, which decides what admission checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A client: epoch, sequence, and that a transaction is open or verified.
+    Client,
+    /// A coordinator of this broker: the epoch alone, its batches have no sequence (`AppendOrigin.COORDINATOR`).
+    Coordinator,
 }
 
 /// What admission says of a batch.
@@ -83,6 +145,13 @@ struct Producer {
 }
 
 impl Producer {
+    fn check_epoch(&self, producer_id: ProducerId, given: i16) -> Result<(), Rejection> {
+        if given < self.epoch {
+            return Err(Rejection::StaleEpoch { producer_id, given, current: self.epoch });
+        }
+        Ok(())
+    }
+
     fn last_sequence(&self) -> i32 {
         self.batches.back().map_or(-1, |batch| batch.last_sequence)
     }
@@ -92,6 +161,8 @@ impl Producer {
 #[derive(Debug, Clone, Default)]
 pub struct ProducerStates {
     producers: BTreeMap<ProducerId, Producer>,
+    /// The open transactions by their first offsets.
+    open: BTreeMap<Offset, ProducerId>,
 }
 
 /// The sequence `steps` after `sequence`: it wraps from 2^31-1 to 0 (`DefaultRecordBatch.incrementSequence`).
@@ -106,12 +177,16 @@ impl ProducerStates {
     ///
     /// # Errors
     /// A [`Rejection`]: the batch must not be appended.
-    pub fn admit(&self, batch: &BatchEntry) -> Result<Admission, Rejection> {
+    pub fn admit(&self, batch: &BatchEntry, origin: Origin) -> Result<Admission, Rejection> {
         let producer_id = batch.producer_id;
         let Some(producer) = self.producers.get(&producer_id) else {
             // Nothing is known: any sequence starts a new history (KIP-360).
             return Ok(Admission::New);
         };
+        if origin == Origin::Coordinator {
+            producer.check_epoch(producer_id, batch.producer_epoch)?;
+            return Ok(Admission::New);
+        }
         let last_sequence = sequence_after(batch.base_sequence, batch.last_offset_delta);
         if batch.producer_epoch == producer.epoch
             && let Some(original) = producer.batches.iter().find(|kept| {
@@ -124,30 +199,64 @@ impl ProducerStates {
                 slot: original.slot,
             });
         }
-        if batch.producer_epoch < producer.epoch {
-            return Err(Rejection::StaleEpoch {
-                producer_id,
-                given: batch.producer_epoch,
-                current: producer.epoch,
-            });
-        }
+        producer.check_epoch(producer_id, batch.producer_epoch)?;
         let last = producer.last_sequence();
         let fits = if batch.producer_epoch > producer.epoch {
             batch.base_sequence == 0
         } else {
             batch.base_sequence == sequence_after(last, 1)
         };
-        if fits {
-            Ok(Admission::New)
-        } else {
-            Err(Rejection::OutOfOrderSequence { producer_id, given: batch.base_sequence, last })
+        if !fits {
+            let given = batch.base_sequence;
+            return Err(Rejection::OutOfOrderSequence { producer_id, given, last });
         }
+        if producer.txn_first.is_some() && !Attributes(batch.attributes).is_transactional() {
+            return Err(Rejection::OutsideTransaction { producer_id });
+        }
+        Ok(Admission::New)
     }
 
-    /// Takes up a batch that is in the log (or in the open slot `slot`), a marker included.
-    pub fn apply(&mut self, batch: &BatchEntry, slot: Option<SlotId>) {
+    /// Whether a marker may be written. Changes nothing.
+    ///
+    /// # Errors
+    /// A [`Rejection`]: a replaced coordinator, or a producer that has gone on to a newer epoch.
+    ///
+    /// Source: `ProducerAppendInfo.appendEndTxnMarker`; KIP-890, KIP-1228.
+    pub(super) fn admit_marker(&self, marker: &EndMarker) -> Result<MarkerAdmission, Rejection> {
+        let producer_id = marker.producer_id;
+        let Some(producer) = self.producers.get(&producer_id) else {
+            return Ok(MarkerAdmission::New);
+        };
+        producer.check_epoch(producer_id, marker.producer_epoch)?;
+        if marker.coordinator_epoch < producer.coordinator_epoch {
+            return Err(Rejection::StaleCoordinator {
+                producer_id,
+                given: marker.coordinator_epoch,
+                current: producer.coordinator_epoch,
+            });
+        }
+        if marker.bumps_epoch && marker.producer_epoch == producer.epoch {
+            return match producer.txn_first {
+                None => Ok(MarkerAdmission::Written),
+                Some(_) => Err(Rejection::StaleEpoch {
+                    producer_id,
+                    given: marker.producer_epoch,
+                    current: producer.epoch,
+                }),
+            };
+        }
+        Ok(MarkerAdmission::New)
+    }
+
+    /// Takes up a batch that is in the log (or in the open slot `slot`), a marker included. Gives the transaction that a
+    /// marker ended, if it had records here.
+    pub(super) fn apply(
+        &mut self,
+        batch: &BatchEntry,
+        slot: Option<SlotId>,
+    ) -> Option<CompletedTxn> {
         if batch.producer_id == ProducerId::NONE {
-            return;
+            return None;
         }
         let producer = self.producers.entry(batch.producer_id).or_insert_with(|| Producer {
             epoch: batch.producer_epoch,
@@ -165,12 +274,24 @@ impl ProducerStates {
         match batch.control {
             ControlType::Commit | ControlType::Abort => {
                 producer.coordinator_epoch = batch.coordinator_epoch;
-                producer.txn_first = None;
+                let first_offset = producer.txn_first.take()?;
+                self.open.remove(&first_offset);
+                Some(CompletedTxn {
+                    producer_id: batch.producer_id,
+                    first_offset,
+                    last_offset,
+                    aborted: batch.control == ControlType::Abort,
+                })
             }
-            ControlType::Other => {}
+            ControlType::Other => None,
             ControlType::None => {
-                if Attributes(batch.attributes).is_transactional() {
-                    producer.txn_first.get_or_insert(batch.base_offset);
+                if Attributes(batch.attributes).is_transactional() && producer.txn_first.is_none() {
+                    producer.txn_first = Some(batch.base_offset);
+                    self.open.insert(batch.base_offset, batch.producer_id);
+                }
+                if batch.base_sequence < 0 {
+                    // A coordinator's own batch: there is no sequence to recognise it by.
+                    return None;
                 }
                 if producer.batches.len() == BATCHES_KEPT {
                     producer.batches.pop_front();
@@ -183,20 +304,21 @@ impl ProducerStates {
                     timestamp: batch.max_timestamp,
                     slot,
                 });
+                None
             }
         }
     }
 
-    /// Where the open transaction of a producer began.
-    #[must_use]
-    pub fn txn_first(&self, producer_id: ProducerId) -> Option<Offset> {
-        self.producers.get(&producer_id)?.txn_first
+    /// Whether the producer has a transaction open here in this epoch.
+    pub(super) fn has_open(&self, producer_id: ProducerId, epoch: i16) -> bool {
+        let producer = self.producers.get(&producer_id);
+        producer.is_some_and(|known| known.epoch == epoch && known.txn_first.is_some())
     }
 
     /// The first offset of the earliest open transaction.
     #[must_use]
     pub fn first_unstable_offset(&self) -> Option<Offset> {
-        self.producers.values().filter_map(|producer| producer.txn_first).min()
+        self.open.first_key_value().map(|(first, _)| *first)
     }
 
     /// The open transactions, in producer order.
@@ -268,7 +390,10 @@ impl ProducerStates {
             };
             (snapshot.producer_id, producer)
         });
-        Self { producers: producers.collect() }
+        let open = snapshots.iter().filter_map(|snapshot| {
+            Some((snapshot.current_txn_first_offset?, snapshot.producer_id))
+        });
+        Self { producers: producers.collect(), open: open.collect() }
     }
 }
 

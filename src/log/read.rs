@@ -8,6 +8,7 @@ use super::remote::Remote;
 use super::{Error, Offsets, Partition};
 use crate::base::ids::SlotId;
 use crate::base::offset::Offset;
+use crate::record::batch::LENGTH_OVERHEAD;
 use crate::segment::{AbortedTxn, SlotIndex};
 use crate::wal::{BodySource, run_of};
 
@@ -123,7 +124,7 @@ impl Partition {
             }
         };
         let bytes = slices.iter().map(Bytes::len).sum();
-        let aborted = self.aborted_in(bounds, end, bytes);
+        let aborted = self.aborted_in(bounds, end, &slices);
         Ok(Read { slices, bytes, offsets, aborted })
     }
 
@@ -135,11 +136,24 @@ impl Partition {
         }
     }
 
-    fn aborted_in(&self, bounds: ReadBounds, end: Offset, bytes: usize) -> Option<Vec<AbortedTxn>> {
+    /// The aborted transactions with records in what was read.
+    fn aborted_in(
+        &self,
+        bounds: ReadBounds,
+        end: Offset,
+        slices: &[Bytes],
+    ) -> Option<Vec<AbortedTxn>> {
         match bounds.isolation {
             Isolation::ReadUncommitted => None,
-            Isolation::ReadCommitted if bytes == 0 => Some(Vec::new()),
-            Isolation::ReadCommitted => Some(self.lock().aborted.between(bounds.offset, end)),
+            Isolation::ReadCommitted if slices.is_empty() => Some(Vec::new()),
+            Isolation::ReadCommitted => {
+                let state = self.lock();
+                if !state.aborted.any_from(bounds.offset) {
+                    return Some(Vec::new());
+                }
+                let read_to = end_of_batches(slices).map_or(end, |read| read.min(end));
+                Some(state.aborted.between(bounds.offset, read_to))
+            }
         }
     }
 
@@ -237,6 +251,41 @@ impl Partition {
             whole.extend_from_slice(slice);
         }
         Ok(whole.freeze())
+    }
+}
+
+/// One past the last record of whole batches that may be cut into slices anywhere; none if they do not parse.
+fn end_of_batches(slices: &[Bytes]) -> Option<Offset> {
+    /// Up to `last_offset_delta`, and it.
+    const HEAD: usize = 27;
+    let mut slices = slices.iter().map(|slice| slice.as_ref());
+    let mut rest: &[u8] = &[];
+    let mut end = None;
+    loop {
+        let mut head = [0; HEAD];
+        let mut filled = 0;
+        while filled < HEAD {
+            if rest.is_empty() {
+                match slices.next() {
+                    Some(next) => rest = next,
+                    None => return if filled == 0 { end } else { None },
+                }
+            }
+            let part = rest.len().min(HEAD - filled);
+            head[filled..filled + part].copy_from_slice(&rest[..part]);
+            (filled, rest) = (filled + part, &rest[part..]);
+        }
+        let number = |at: usize| -> Option<i32> {
+            Some(i32::from_be_bytes(*head.get(at..)?.first_chunk()?))
+        };
+        let base = i64::from_be_bytes(*head.first_chunk()?);
+        end = Some(Offset(base.checked_add(i64::from(number(23)?) + 1)?));
+        let mut skip = (usize::try_from(number(8)?).ok()? + LENGTH_OVERHEAD).checked_sub(HEAD)?;
+        while skip > rest.len() {
+            skip -= rest.len();
+            rest = slices.next()?;
+        }
+        rest = &rest[skip..];
     }
 }
 

@@ -9,8 +9,7 @@ use super::txn_index::TransactionIndex;
 use crate::base::ids::{ChainId, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::manifest::client::{ChainSpan, Lease};
-use crate::record::ControlType;
-use crate::segment::{AbortedTxn, BatchEntry, PartitionCheckpoint, SlotIndex};
+use crate::segment::{BatchEntry, PartitionCheckpoint, SlotIndex};
 use crate::wal::recover::{self, Recoverer};
 
 /// A partition's state while it is rebuilt, and after.
@@ -50,20 +49,9 @@ impl Rebuilt {
             if self.end.is_some_and(|end| batch.base_offset < end) {
                 continue;
             }
-            if batch.control == ControlType::Abort
-                && let Some(first_offset) = self.producers.txn_first(batch.producer_id)
-            {
-                self.aborted.push(AbortedTxn {
-                    producer_id: batch.producer_id,
-                    first_offset,
-                    last_offset: batch.end_offset() + -1,
-                    last_stable_offset: self
-                        .producers
-                        .first_unstable_offset()
-                        .unwrap_or(first_offset),
-                });
+            if let Some(completed) = self.producers.apply(batch, None) {
+                self.aborted.complete(&completed, &self.producers);
             }
-            self.producers.apply(batch, None);
             self.end = Some(batch.end_offset());
         }
     }
@@ -129,3 +117,6 @@ impl Rebuilder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! Source: `TransactionIndex`, `AbortedTxn` in Apache Kafka.
 
+use super::producer_state::{CompletedTxn, ProducerStates};
 use crate::base::offset::Offset;
 use crate::segment::AbortedTxn;
 
@@ -14,17 +15,32 @@ impl TransactionIndex {
         Self(aborted)
     }
 
-    pub(super) fn push(&mut self, aborted: AbortedTxn) {
-        self.0.push(aborted);
+    /// Notes how a transaction ended; `producers` has applied its marker.
+    pub(super) fn complete(&mut self, completed: &CompletedTxn, producers: &ProducerStates) {
+        if !completed.aborted {
+            return;
+        }
+        let next_open = producers.first_unstable_offset();
+        self.0.push(AbortedTxn {
+            producer_id: completed.producer_id,
+            first_offset: completed.first_offset,
+            last_offset: completed.last_offset,
+            last_stable_offset: next_open.unwrap_or(completed.last_offset + 1),
+        });
     }
 
-    /// Those that have a record in `from..to`.
+    /// Whether some transaction that ended at or after `from` was aborted.
+    pub(super) fn any_from(&self, from: Offset) -> bool {
+        self.0.last().is_some_and(|last| last.last_offset >= from)
+    }
+
+    /// Those that have a record in `from..to`: their markers follow one another, so only their tail is looked at.
+    ///
+    /// Source: `TransactionIndex.collectAbortedTxns`.
     pub(super) fn between(&self, from: Offset, to: Offset) -> Vec<AbortedTxn> {
-        self.0
-            .iter()
-            .filter(|aborted| aborted.last_offset >= from && aborted.first_offset < to)
-            .cloned()
-            .collect()
+        let first = self.0.partition_point(|aborted| aborted.last_offset < from);
+        let rest = self.0[first..].iter();
+        rest.filter(|aborted| aborted.first_offset < to).copied().collect()
     }
 
     /// Forgets those that end below `log_start`.
