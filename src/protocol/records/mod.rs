@@ -5,3 +5,4 @@
 
 pub mod offsets;
 mod out;
+pub mod transaction_log;
