@@ -5,7 +5,7 @@
 use super::partition::State;
 use super::producer_state::{Admission, EndMarker, MarkerAdmission, Origin, Rejection};
 use super::verification::VerificationGuard;
-use super::{EndedTxn, Error, Partition};
+use super::{Error, Partition};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ProducerId;
 use crate::base::offset::Offset;
@@ -123,8 +123,8 @@ impl Partition {
 
     /// Ends a producer's transaction here. Every marker goes through this function.
     ///
-    /// In one step the marker joins the slot, the transaction closes, an abort is listed for read_committed readers, and
-    /// whoever listens is told. The last stable offset moves when the marker is stable. A marker that had been written
+    /// In one step the marker joins the slot, the transaction closes, and an abort is listed for read_committed readers. The
+    /// last stable offset moves when the marker is stable. A marker that had been written
     /// before is not written again: the answer waits for the first; none if that is stable.
     ///
     /// # Errors
@@ -149,15 +149,6 @@ impl Partition {
             control::end_marker(commit, (producer_id, producer_epoch), coordinator_epoch, now);
         let control = if commit { ControlType::Commit } else { ControlType::Abort };
         let joined = self.join(&mut state, &batch, Marker { control, coordinator_epoch }, now)?;
-        if let Some(listener) = &state.listener {
-            listener.ended(&EndedTxn {
-                tp: self.tp,
-                producer_id,
-                producer_epoch,
-                commit,
-                offset: joined.base_offset,
-            });
-        }
         Ok(Some(joined.stable))
     }
 

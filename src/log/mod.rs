@@ -36,33 +36,9 @@ pub use remote::{Remote, RemoteParts};
 pub use settings::{TopicDefaults, TopicSettings};
 pub use verification::VerificationGuard;
 
-use crate::base::ids::{LeaderEpoch, ProducerId, SlotId, TopicPartition};
+use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::{manifest, object, wal};
-
-/// A transaction whose marker has joined the open slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EndedTxn {
-    /// Where.
-    pub tp: TopicPartition,
-    /// Whose.
-    pub producer_id: ProducerId,
-    /// The marker's epoch.
-    pub producer_epoch: i16,
-    /// Commit, or abort.
-    pub commit: bool,
-    /// The marker's offset.
-    pub offset: Offset,
-}
-
-/// Hears of a partition's markers in offset order, each at the moment when it joins the open slot.
-///
-/// It is called under the partition's lock: it neither blocks nor calls the partition. The marker is not stable yet: an
-/// answer that rests on it waits (law 5).
-pub trait MarkerListener: std::fmt::Debug + Send + Sync {
-    /// A transaction has ended here.
-    fn ended(&self, ended: &EndedTxn);
-}
 
 /// What a partition can answer besides yes.
 #[derive(Debug, Clone, thiserror::Error)]

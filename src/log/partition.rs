@@ -12,7 +12,7 @@ use super::producer_state::ProducerStates;
 use super::settings::TopicSettings;
 use super::txn_index::TransactionIndex;
 use super::verification::Verifications;
-use super::{Error, MarkerListener, Metrics, Offsets};
+use super::{Error, Metrics, Offsets};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
@@ -65,7 +65,6 @@ pub(super) struct State {
     /// Transactions whose marker is not stable yet, by their first offset: to readers they are open still.
     ending: BTreeMap<Offset, Offset>,
     pub(super) verifications: Verifications,
-    pub(super) listener: Option<Arc<dyn MarkerListener>>,
     pub(super) settings: Arc<TopicSettings>,
     pub(super) waiters: Waiters,
     /// RELEASE has entered the open slot, or the state could not be rebuilt: nothing is led here any more.
@@ -101,7 +100,6 @@ impl Partition {
             aborted: start.aborted,
             ending: BTreeMap::new(),
             verifications: Verifications::default(),
-            listener: None,
             settings: start.settings,
             waiters: Waiters::default(),
             closed: start.offline,
@@ -197,17 +195,6 @@ impl Partition {
         let mut state = self.lock();
         state.producers.expire(before);
         state.verifications.expire(before);
-    }
-
-    /// Has `listener` told of every marker from here on, and gives the offset at which that begins: what lies below it is
-    /// read from the log.
-    ///
-    /// # Errors
-    /// [`Error::NotLeader`].
-    pub fn listen(&self, listener: Arc<dyn MarkerListener>) -> Result<Offset, Error> {
-        let mut state = self.lead()?;
-        state.listener = Some(listener);
-        Ok(state.log_end)
     }
 
     /// Writes the partition's whole state into the open slot.

@@ -141,7 +141,7 @@ impl Turn<'_> {
     }
 
     fn try_append(&mut self, batch: &ValidBatch) -> Result<Written, log::Error> {
-        let appended = match self.partition.append(batch, self.now.wall) {
+        let appended = match self.partition.append(batch, log::Terms::coordinator(self.now.wall)) {
             Ok(appended) => appended,
             Err(error) => {
                 self.failed |= !matches!(error, log::Error::Rejected { .. });
