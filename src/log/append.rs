@@ -28,6 +28,15 @@ pub struct Appended {
     pub stable: Option<Stable>,
 }
 
+/// A marker that is in the log, or on its way.
+#[derive(Debug)]
+pub struct MarkerAppended {
+    /// Its offset; none if it had been written before.
+    pub offset: Option<Offset>,
+    /// Resolves when it is in the log; none if it has been for long.
+    pub stable: Option<Stable>,
+}
+
 /// On whose behalf a batch is appended.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -124,8 +133,8 @@ impl Partition {
     /// Ends a producer's transaction here. Every marker goes through this function.
     ///
     /// In one step the marker joins the slot, the transaction closes, and an abort is listed for read_committed readers. The
-    /// last stable offset moves when the marker is stable. A marker that had been written
-    /// before is not written again: the answer waits for the first; none if that is stable.
+    /// last stable offset moves when the marker is stable. A marker that had been written before is not written again: the
+    /// answer waits for the first.
     ///
     /// # Errors
     /// [`Error::NotLeader`], [`Error::Rejected`], [`Error::Wal`]: nothing was written.
@@ -135,13 +144,14 @@ impl Partition {
         &self,
         marker: &EndMarker,
         now: Timestamp,
-    ) -> Result<Option<Stable>, Error> {
+    ) -> Result<MarkerAppended, Error> {
         let mut state = self.lead()?;
         let admitted = state.producers.admit_marker(marker);
         match admitted.map_err(|rejection| self.rejected(&state, rejection))? {
             MarkerAdmission::New => {}
             MarkerAdmission::Written => {
-                return Ok(state.tail.back().map(|run| self.wal.wait_for(run.slot)));
+                let stable = state.tail.back().map(|run| self.wal.wait_for(run.slot));
+                return Ok(MarkerAppended { offset: None, stable });
             }
         }
         let EndMarker { producer_id, producer_epoch, coordinator_epoch, commit, .. } = *marker;
@@ -149,7 +159,7 @@ impl Partition {
             control::end_marker(commit, (producer_id, producer_epoch), coordinator_epoch, now);
         let control = if commit { ControlType::Commit } else { ControlType::Abort };
         let joined = self.join(&mut state, &batch, Marker { control, coordinator_epoch }, now)?;
-        Ok(Some(joined.stable))
+        Ok(MarkerAppended { offset: Some(joined.base_offset), stable: Some(joined.stable) })
     }
 
     /// Joins an admitted batch to the open slot and takes it up in the state.

@@ -23,7 +23,7 @@ mod settings;
 mod txn_index;
 mod verification;
 
-pub use append::{Appended, Terms};
+pub use append::{Appended, MarkerAppended, Terms};
 pub use delayed_fetch::Waiter;
 pub use metrics::Metrics;
 pub use offsets::{FoundOffset, Offsets};

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::machine::{Machine, Now, StateRecord};
+use super::machine::{Machine, Now, ReplayedMarker, StateRecord};
 use super::topic::Parts;
 use super::{Error, compact, replay};
 use crate::base::backoff::Backoff;
 use crate::base::clock::{sleep, sleep_until};
 use crate::base::ids::{ProducerId, SlotId};
 use crate::base::offset::Offset;
-use crate::log::{self, PartitionHandle};
+use crate::log::{self, EndMarker, MarkerAppended, PartitionHandle};
 use crate::record::build::BatchBuilder;
 use crate::record::{Attributes, Compression, ValidBatch};
 use crate::wal::{End, Stable};
@@ -40,6 +40,9 @@ pub struct Written {
     /// The slot that must be stable before anybody is told.
     pub slot: SlotId,
 }
+
+/// What a marker takes in the log.
+const MARKER_BYTES: u64 = 78;
 
 enum Phase<M> {
     Loading,
@@ -118,6 +121,19 @@ impl Turn<'_> {
     ) -> Result<Written, log::Error> {
         let batch = self.batch(records, Some(writer));
         self.try_append(&batch)
+    }
+
+    /// Ends a transaction in this partition. The offset is none if that had been done before.
+    ///
+    /// # Errors
+    /// Those of the log: nothing was written. A refusal by the producer's state leaves the shard open.
+    pub fn append_marker(&mut self, marker: &EndMarker) -> Result<MarkerAppended, log::Error> {
+        let appended =
+            self.partition.append_marker(marker, self.now.wall).inspect_err(|error| {
+                self.failed |= !matches!(error, log::Error::Rejected { .. });
+            })?;
+        self.written_bytes += appended.offset.map_or(0, |_| MARKER_BYTES);
+        Ok(appended)
     }
 
     fn batch(&self, records: &[StateRecord], writer: Option<Writer>) -> ValidBatch {
@@ -239,6 +255,26 @@ impl<M: Machine> Shard<M> {
             && compact::is_due(held.log_bytes, self.parts.garbage_bytes_min, || {
                 machine.live_bytes()
             })
+    }
+
+    /// Ends a transaction in this partition, in the log and in the machine in one step. A marker that had been written before
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// Those of the log; [`log::Error::NotLeader`] also while the machine is being rebuilt: nothing was written.
+    pub fn end_transaction(&self, marker: &EndMarker) -> Result<Option<Stable>, log::Error> {
+        let ended = self.turn(|machine, turn| {
+            let appended = turn.append_marker(marker)?;
+            if let Some(offset) = appended.offset {
+                machine.replay_marker(&ReplayedMarker {
+                    offset,
+                    producer: (marker.producer_id, marker.producer_epoch),
+                    commit: marker.commit,
+                });
+            }
+            Ok(appended.stable)
+        });
+        ended.unwrap_or_else(|_| Err(log::Error::NotLeader { tp: self.partition.tp() }))
     }
 
     /// Waits until what was decided on records in `slot` and before may be told. None: at once.

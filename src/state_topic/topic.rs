@@ -6,20 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Error;
 use super::machine::Machine;
 use super::place::partition_for;
 use super::shard::{Shard, ShardHandle};
 use crate::base::clock::SharedClock;
-use crate::base::ids::{BrokerId, TopicPartition};
+use crate::base::ids::{BrokerId, TopicId, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::cluster::client::{ClusterClient, CreateTopics, NewTopic};
 use crate::cluster::error::Refusal;
 use crate::cluster::image::{Image, TopicImage};
-use crate::log::{PartitionHandle, Registry};
+use crate::log::{self, EndMarker, PartitionHandle, Registry};
 use crate::manifest::client::ManifestClient;
+use crate::wal::Stable;
 
 /// How long a request waits for the topic's creation.
 const CREATED_WITHIN: Duration = Duration::from_secs(5);
@@ -264,6 +266,41 @@ impl<M: Machine> StateTopic<M> {
         for shard in gone {
             shard.close();
         }
+    }
+}
+
+/// A state topic whose machines take part in clients' transactions.
+pub trait MarkerTarget: std::fmt::Debug + Send + Sync {
+    /// The topic's name.
+    fn topic(&self) -> &'static str;
+
+    /// Ends a transaction in a partition, in the log and in its machine in one step. Resolves when that is stable; none: it
+    /// has been for long.
+    ///
+    /// # Errors
+    /// Those of the log; [`log::Error::NotLeader`] also while the machine is being rebuilt: nothing was written.
+    fn end_transaction(
+        &self,
+        partition: i32,
+        marker: &EndMarker,
+    ) -> Result<Option<Stable>, log::Error>;
+}
+
+impl<M: Machine> MarkerTarget for StateTopic<M> {
+    fn topic(&self) -> &'static str {
+        self.name()
+    }
+
+    fn end_transaction(
+        &self,
+        partition: i32,
+        marker: &EndMarker,
+    ) -> Result<Option<Stable>, log::Error> {
+        let shard = self.shard_at(partition).map_err(|_| {
+            let topic = self.image().topic(self.name()).map_or(TopicId(Uuid::nil()), |t| t.id);
+            log::Error::NotLeader { tp: TopicPartition { topic, partition } }
+        })?;
+        shard.end_transaction(marker)
     }
 }
 

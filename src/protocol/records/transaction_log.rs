@@ -16,6 +16,9 @@ const PREVIOUS_PRODUCER_ID: u32 = 0;
 const NEXT_PRODUCER_ID: u32 = 1;
 const CLIENT_TRANSACTION_VERSION: u32 = 2;
 
+/// Partitions by topic, as they are listed.
+pub type Topics = Vec<(String, Vec<i32>)>;
+
 /// The value of a record. What is absent of older versions has Kafka's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionLogValue {
@@ -32,7 +35,7 @@ pub struct TransactionLogValue {
     /// `TransactionState.id`.
     pub status: i8,
     /// The partitions of the transaction by topic; none in the state Empty.
-    pub partitions: Option<Vec<(String, Vec<i32>)>>,
+    pub partitions: Option<Topics>,
     /// When the record was written.
     pub last_update_ms: i64,
     /// When the transaction began, or -1.
@@ -148,7 +151,7 @@ impl TransactionLogValue {
     }
 }
 
-fn read_topics(cursor: &mut Cursor<'_>) -> Result<Option<Vec<(String, Vec<i32>)>>, Error> {
+fn read_topics(cursor: &mut Cursor<'_>) -> Result<Option<Topics>, Error> {
     let Some(count) = cursor.count(TOPIC_BYTES_MIN)? else { return Ok(None) };
     let mut topics = Vec::with_capacity(count);
     for _ in 0..count {
