@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Turn;
 use crate::base::clock::Timestamp;
-use crate::base::ids::ProducerId;
+use crate::base::ids::{ProducerId, SlotId};
 use crate::base::offset::Offset;
 
 /// Time as one step sees it.
@@ -49,6 +49,8 @@ pub struct ReplayedMarker {
     pub producer: (ProducerId, i16),
     /// Whether its records count.
     pub commit: bool,
+    /// The slot that must be stable before anybody is told; none when it is replayed.
+    pub slot: Option<SlotId>,
 }
 
 /// A piece of the live state, as records that would rebuild it.

@@ -83,7 +83,8 @@ fn replay_batch(
             ControlType::Abort => false,
             ControlType::None | ControlType::Other => return Ok(()),
         };
-        machine.replay_marker(&ReplayedMarker { offset: header.base_offset, producer, commit });
+        let offset = header.base_offset;
+        machine.replay_marker(&ReplayedMarker { offset, producer, commit, slot: None });
         return Ok(());
     }
     let transaction = header.attributes.is_transactional().then_some(producer);

@@ -270,6 +270,7 @@ impl<M: Machine> Shard<M> {
                     offset,
                     producer: (marker.producer_id, marker.producer_epoch),
                     commit: marker.commit,
+                    slot: appended.stable.as_ref().map(Stable::slot),
                 });
             }
             Ok(appended.stable)
