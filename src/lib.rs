@@ -28,6 +28,8 @@ pub mod handlers;
 // -- who owns what --
 // Consumer groups: members, generations, committed offsets, in the shards of `__consumer_offsets`.
 pub mod groups;
+// Transactions: the coordinator of transactional ids, in the shards of `__transaction_state`.
+pub mod transactions;
 // The cluster coordinator: a deterministic state machine over [`manifest`], answering only what is durable.
 pub mod coordinator;
 // Retention and garbage collection: pure policies, and the sweep that deletes what nothing references.

@@ -21,6 +21,7 @@ mod slot;
 mod target;
 mod time;
 mod topic;
+mod transaction;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,9 @@ enum Command {
     Produce(produce::Args),
     /// Read records from a topic.
     Consume(consume::Args),
+    /// List and describe transactions, find those that hang, and abort them.
+    #[command(subcommand)]
+    Transaction(transaction::Command),
     /// Look into the objects of the write-ahead chains.
     #[command(subcommand)]
     Slot(slot::Command),
@@ -74,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Group(command) => command.run(),
         Command::Produce(args) => args.run(),
         Command::Consume(args) => args.run(),
+        Command::Transaction(command) => command.run(),
         Command::Slot(command) => command.run(),
         Command::Manifest(command) => command.run(),
         Command::Config(command) => command.run(),

@@ -10,6 +10,7 @@ mod consume;
 mod groups;
 mod produce;
 mod producer;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,7 @@ pub use consume::{At, Fetched, Limits};
 pub use groups::{GroupDetails, GroupMember, GroupOffset, GroupSummary};
 pub use produce::{Acks, partition_of};
 pub use producer::{Producer, Undelivered, Written};
+pub use transactions::{DescribedTransaction, ListedTransaction, OpenTransaction};
 
 use super::{Code, Error};
 use crate::base::backoff::Backoff;

@@ -1,10 +1,11 @@
-//! Transactions: settings that clients' suites and other people's files give. No transaction API is served yet.
+//! Transactions and their topic.
 
 use std::time::Duration;
 
 use super::key::Kind::{self, Bool, Int, Millis};
 use super::key::{Key, Section, int_bytes};
 use super::load::Values;
+use crate::base::units::ByteSize;
 
 /// Settings of transactions and their topic.
 #[derive(Debug, Clone)]
@@ -17,6 +18,16 @@ pub struct TransactionsConfig {
     pub state_partitions: i32,
     /// What `__transaction_state` reports as its replication factor.
     pub state_replication_factor: i16,
+    /// What `__transaction_state` reports as its least in-sync replicas.
+    pub state_min_isr: i32,
+    /// What `__transaction_state` reports as its segment size.
+    pub state_segment_bytes: ByteSize,
+    /// Whether older clients' batches are checked with the coordinator.
+    pub partition_verification: bool,
+    /// How often transactions past their timeout are looked for.
+    pub abort_every: Duration,
+    /// How often ids past their expiration are looked for.
+    pub expire_every: Duration,
 }
 
 const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -78,6 +89,12 @@ pub(super) const KEYS: &[Key] = &[
         "10000",
         "How often transactions past their timeout are looked for.",
     ),
+    kafkas(
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        SHORT,
+        "3600000",
+        "How often transactional ids past their expiration are looked for.",
+    ),
 ];
 
 impl TransactionsConfig {
@@ -87,6 +104,11 @@ impl TransactionsConfig {
             id_expiration: values.time("transactional.id.expiration.ms"),
             state_partitions: values.int("transaction.state.log.num.partitions"),
             state_replication_factor: values.int("transaction.state.log.replication.factor"),
+            state_min_isr: values.int("transaction.state.log.min.isr"),
+            state_segment_bytes: values.size("transaction.state.log.segment.bytes"),
+            partition_verification: values.flag("transaction.partition.verification.enable"),
+            abort_every: values.time("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expire_every: values.time("transaction.remove.expired.transaction.cleanup.interval.ms"),
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Source: KIP-35, KIP-511, KIP-584, KIP-1022; `KafkaApis.handleApiVersionsRequest`.
 
-use kafka_protocol::messages::api_versions_response::{ApiVersion, SupportedFeatureKey};
+use kafka_protocol::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::StrBytes;
 
@@ -10,8 +12,9 @@ use super::scope::Scope;
 use crate::protocol::api::{APIS, Api};
 use crate::protocol::{ApiKey, ErrorCode};
 
-/// Features that clients look for, none of which is built: level 0 of each, and nothing finalized.
-const FEATURES: [&str; 3] = ["group.version", "share.version", "transaction.version"];
+/// Features that clients look for, and the level of each that is built and in force; 0: not built.
+const FEATURES: [(&str, i16); 3] =
+    [("group.version", 0), ("share.version", 0), ("transaction.version", 2)];
 
 pub(super) fn handle(
     scope: &Scope<'_>,
@@ -35,10 +38,18 @@ pub(super) fn handle(
     }
     // Level 0 as the least cannot be told to a client of version 3 (KAFKA-17492).
     let features = if version >= 4 { FEATURES.as_slice() } else { &[] };
-    let feature = |name: &&'static str| {
-        SupportedFeatureKey::default().with_name(StrBytes::from_static_str(name))
+    let feature = |(name, level): &(&'static str, i16)| {
+        let name = StrBytes::from_static_str(name);
+        SupportedFeatureKey::default().with_name(name).with_max_version(*level)
     };
+    let finalized = FEATURES.iter().filter(|(_, level)| *level > 0).map(|(name, level)| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(name))
+            .with_max_version_level(*level)
+            .with_min_version_level(*level)
+    });
     response
+        .with_finalized_features(finalized.collect())
         .with_supported_features(features.iter().map(feature).collect())
         .with_finalized_features_epoch(i64::try_from(scope.image.version).unwrap_or(i64::MAX))
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::fetch_sessions::FetchSessions;
-use super::producer_ids::ProducerIds;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::ids::BrokerId;
 use crate::base::rng::Rng;
@@ -13,6 +12,7 @@ use crate::config::Config;
 use crate::groups::Groups;
 use crate::log;
 use crate::manifest::client::ManifestClient;
+use crate::transactions::Transactions;
 
 /// What every handler is given.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub struct Context {
     pub groups: Groups,
     /// Incremental fetches.
     pub fetch_sessions: FetchSessions,
-    /// Ids for idempotent producers.
-    pub producer_ids: ProducerIds,
+    /// Transactional ids, and ids for idempotent producers.
+    pub transactions: Transactions,
     /// Wall clock.
     pub clock: SharedClock,
     /// Ids that need no order.

@@ -10,6 +10,8 @@ use kafka_protocol::protocol::{Decodable, Encodable};
 use super::configs::{alter, describe, incremental_alter, list_resources};
 use super::scope::Scope;
 use super::topics::{create, create_partitions, delete, describe_partitions};
+use super::transactions::describe as describe_transactions;
+use super::transactions::{add_offsets, add_partitions, end, list, write_markers};
 use super::{
     Answering, CloseReason, Outcome, Session, alter_partition_reassignments, api_versions,
     delete_records, describe_cluster, describe_log_dirs, describe_producers, elect_leaders, fetch,
@@ -60,18 +62,25 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
             answer(&header, body, |request| describe_producers::handle(session, request)).await
         }
         ApiKey::InitProducerId => {
-            answer(&header, body, |request| init_producer_id::handle(session, request)).await
+            let init = |request| init_producer_id::handle(session, version, request);
+            answer(&header, body, init).await
         }
+        ApiKey::FindCoordinator => {
+            let find = |request| find_coordinator::handle(session, version, request);
+            answer(&header, body, find).await
+        }
+        ApiKey::AddPartitionsToTxn
+        | ApiKey::AddOffsetsToTxn
+        | ApiKey::EndTxn
+        | ApiKey::WriteTxnMarkers
+        | ApiKey::DescribeTransactions
+        | ApiKey::ListTransactions => transaction(session, &header, body).await,
         ApiKey::Metadata
         | ApiKey::CreateTopics
         | ApiKey::DeleteTopics
         | ApiKey::CreatePartitions
         | ApiKey::AlterConfigs
         | ApiKey::IncrementalAlterConfigs => change(session, &header, body).await,
-        ApiKey::FindCoordinator => {
-            answer(&header, body, |request| find_coordinator::handle(session, version, request))
-                .await
-        }
         ApiKey::OffsetCommit
         | ApiKey::OffsetFetch
         | ApiKey::JoinGroup
@@ -91,6 +100,30 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         | ApiKey::DescribeCluster
         | ApiKey::ListConfigResources
         | ApiKey::DescribeTopicPartitions => show(session, &header, body).await,
+    }
+}
+
+/// What concerns transactions.
+async fn transaction(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
+    let version = header.version;
+    match header.key {
+        ApiKey::AddPartitionsToTxn => {
+            let add = |request| add_partitions::handle(session, version, request);
+            answer(header, body, add).await
+        }
+        ApiKey::AddOffsetsToTxn => {
+            answer(header, body, |request| add_offsets::handle(session, version, request)).await
+        }
+        ApiKey::EndTxn => {
+            answer(header, body, |request| end::handle(session, version, request)).await
+        }
+        ApiKey::WriteTxnMarkers => {
+            answer(header, body, |request| write_markers::handle(session, request)).await
+        }
+        ApiKey::DescribeTransactions => {
+            answer(header, body, |request| describe_transactions::handle(session, request)).await
+        }
+        _ => answer(header, body, |request| list::handle(session, request)).await,
     }
 }
 

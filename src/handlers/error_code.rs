@@ -10,6 +10,8 @@ use crate::protocol::ErrorCode;
 use crate::protocol::StrBytes;
 use crate::protocol::produce::{PartitionProduceResponse, RecordError};
 use crate::record;
+use crate::state_topic;
+use crate::transactions;
 use crate::wal;
 
 /// The code of a partition's refusal.
@@ -47,6 +49,59 @@ fn of_wal(error: &wal::Error) -> ErrorCode {
             ErrorCode::NotLeaderOrFollower
         }
         wal::Error::Unproven { .. } => ErrorCode::RequestTimedOut,
+    }
+}
+
+/// The code of a state topic that cannot answer.
+pub(super) fn of_state_topic(error: state_topic::Error) -> ErrorCode {
+    match error {
+        state_topic::Error::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+        state_topic::Error::NotCoordinator => ErrorCode::NotCoordinator,
+        state_topic::Error::Loading => ErrorCode::CoordinatorLoadInProgress,
+    }
+}
+
+/// The code of a refusal by the transaction coordinator.
+pub(super) fn of_transaction(error: &transactions::Error) -> ErrorCode {
+    use transactions::Refusal;
+    match error {
+        transactions::Error::Refused(refusal) => match refusal {
+            Refusal::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            Refusal::ProducerFenced => ErrorCode::ProducerFenced,
+            Refusal::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            Refusal::InvalidTxnState => ErrorCode::InvalidTxnState,
+            Refusal::TransactionAbortable => ErrorCode::TransactionAbortable,
+        },
+        transactions::Error::Coordinator(error) => of_state_topic(*error),
+        transactions::Error::NoProducerId => ErrorCode::CoordinatorLoadInProgress,
+        transactions::Error::NoTransactionalId => ErrorCode::InvalidRequest,
+        transactions::Error::InvalidTimeout { .. } => ErrorCode::InvalidTransactionTimeout,
+        transactions::Error::UnknownId => ErrorCode::TransactionalIdNotFound,
+    }
+}
+
+/// The code of a batch that its transaction's coordinator did not admit, in a version of Produce.
+///
+/// Source: `ReplicaManager.maybeSendPartitionsToTransactionCoordinator`, `AddPartitionsToTxnManager`.
+pub(super) fn of_denied_batch(error: &transactions::Error, produce_version: i16) -> ErrorCode {
+    /// Clients from here on know TRANSACTION_ABORTABLE.
+    const ABORTABLE_SINCE: i16 = 11;
+    /// Clients from here on try again after CONCURRENT_TRANSACTIONS.
+    const OWN_EPOCH_SINCE: i16 = 12;
+    match of_transaction(error) {
+        ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        ErrorCode::TransactionAbortable if produce_version < ABORTABLE_SINCE => {
+            ErrorCode::InvalidTxnState
+        }
+        ErrorCode::ConcurrentTransactions if produce_version >= OWN_EPOCH_SINCE => {
+            ErrorCode::ConcurrentTransactions
+        }
+        // Every client tries a produce again after this, and asks for no metadata.
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => ErrorCode::NotEnoughReplicas,
+        code => code,
     }
 }
 

@@ -63,7 +63,10 @@ async fn find(session: &Session, version: i16, key_type: i8, key: &str) -> Found
     let kept = |error: ErrorCode| if version < MANY_KEYS_SINCE { error.message() } else { "" };
     let leader = match key_type {
         GROUP => session.context.groups.coordinator_of(key).await.map_err(error_code::of_group),
-        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        TRANSACTION => {
+            let leader = session.context.transactions.leader_of(key).await;
+            leader.map_err(|_| ErrorCode::CoordinatorNotAvailable)
+        }
         SHARE if version >= SHARE_SINCE && names_share_partition(key) => {
             Err(ErrorCode::CoordinatorNotAvailable)
         }

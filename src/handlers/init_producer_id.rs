@@ -1,25 +1,53 @@
-//! InitProducerId: a number that no producer had before, for idempotence.
+//! InitProducerId: a number that no producer had before, or the next epoch of a transactional id's producer.
 //!
 //! Source: KIP-98, KIP-360; `KafkaApis.handleInitProducerIdRequest`, `TransactionCoordinator.handleInitProducerId`.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
-use super::Session;
-use crate::config::Config;
+use super::transactions::code;
+use super::{Session, error_code};
+use crate::base::ids::ProducerId as Id;
 use crate::protocol::ErrorCode;
+use crate::transactions::Producer;
+
+/// The first version that knows PRODUCER_FENCED.
+const FENCED_SINCE: i16 = 4;
 
 pub(super) async fn handle(
     session: &Session,
+    version: i16,
     request: InitProducerIdRequest,
 ) -> InitProducerIdResponse {
-    if let Some(error) = refusal(&session.context.config, &request) {
-        return refused(error);
-    }
-    match session.context.producer_ids.next(session.context.cluster.as_ref()).await {
-        Some(id) => InitProducerIdResponse::default()
+    let expected = match expected(&request) {
+        Ok(expected) => expected,
+        Err(error) => return refused(error),
+    };
+    let transactions = &session.context.transactions;
+    let given = match &request.transactional_id {
+        None => match transactions.fresh_id().await {
+            Ok(id) => Ok(Producer { id, epoch: 0 }),
+            Err(error) => Err(error_code::of_transaction(&error)),
+        },
+        Some(id) => {
+            let timeout_ms = request.transaction_timeout_ms;
+            let given = transactions.init(id.as_str(), timeout_ms, expected).await;
+            given.map_err(|error| code(&error, version, FENCED_SINCE))
+        }
+    };
+    match given {
+        Ok(Producer { id, epoch }) => InitProducerIdResponse::default()
             .with_producer_id(ProducerId(id.0))
-            .with_producer_epoch(0),
-        None => refused(ErrorCode::CoordinatorLoadInProgress),
+            .with_producer_epoch(epoch),
+        Err(error) => refused(error),
+    }
+}
+
+/// A producer comes back with both its id and its epoch, or with neither.
+fn expected(request: &InitProducerIdRequest) -> Result<Option<Producer>, ErrorCode> {
+    match (request.producer_id.0, request.producer_epoch) {
+        (-1, -1) => Ok(None),
+        (-1, _) | (_, -1) => Err(ErrorCode::InvalidRequest),
+        (id, epoch) => Ok(Some(Producer { id: Id(id), epoch })),
     }
 }
 
@@ -30,50 +58,23 @@ fn refused(error: ErrorCode) -> InitProducerIdResponse {
         .with_producer_epoch(-1)
 }
 
-fn refusal(config: &Config, request: &InitProducerIdRequest) -> Option<ErrorCode> {
-    // A producer comes back with both or with neither.
-    if (request.producer_id.0 == -1) != (request.producer_epoch == -1) {
-        return Some(ErrorCode::InvalidRequest);
-    }
-    let id = request.transactional_id.as_ref()?;
-    let longest = config.transactions.max_timeout.as_millis();
-    let timeout = u128::try_from(request.transaction_timeout_ms).unwrap_or(0);
-    Some(if id.is_empty() {
-        ErrorCode::InvalidRequest
-    } else if timeout == 0 || timeout > longest {
-        ErrorCode::InvalidTransactionTimeout
-    } else {
-        // Transactions are not built: no broker coordinates them.
-        ErrorCode::CoordinatorNotAvailable
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kafka_protocol::messages::TransactionalId;
-    use kafka_protocol::protocol::StrBytes;
 
     #[test]
-    fn idempotent_producers_are_served_and_transactional_ones_told_why_not() {
-        let config = Config::with([]).expect("defaults are valid");
-        for (transactional_id, timeout_ms, producer, expected) in [
-            (None, 0, (-1, -1), None),
-            (None, 0, (5, 1), None),
-            (None, 0, (5, -1), Some(ErrorCode::InvalidRequest)),
-            (None, 0, (-1, 5), Some(ErrorCode::InvalidRequest)),
-            (Some(""), 1000, (-1, -1), Some(ErrorCode::InvalidRequest)),
-            (Some("t"), 0, (-1, -1), Some(ErrorCode::InvalidTransactionTimeout)),
-            (Some("t"), 2_000_000_000, (-1, -1), Some(ErrorCode::InvalidTransactionTimeout)),
-            (Some("t"), 60_000, (-1, -1), Some(ErrorCode::CoordinatorNotAvailable)),
+    fn a_producer_comes_back_with_id_and_epoch_or_with_neither() {
+        let back = Producer { id: Id(5), epoch: 1 };
+        for (id, epoch, known) in [
+            (-1, -1, Ok(None)),
+            (5, 1, Ok(Some(back))),
+            (5, -1, Err(ErrorCode::InvalidRequest)),
+            (-1, 5, Err(ErrorCode::InvalidRequest)),
         ] {
-            let id = transactional_id.map(|id| TransactionalId(StrBytes::from_static_str(id)));
             let request = InitProducerIdRequest::default()
-                .with_transactional_id(id)
-                .with_transaction_timeout_ms(timeout_ms)
-                .with_producer_id(ProducerId(producer.0))
-                .with_producer_epoch(producer.1);
-            assert_eq!(refusal(&config, &request), expected, "{transactional_id:?} {timeout_ms}");
+                .with_producer_id(ProducerId(id))
+                .with_producer_epoch(epoch);
+            assert_eq!(expected(&request), known, "{id} {epoch}");
         }
     }
 }

@@ -27,13 +27,12 @@ mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
-mod producer_ids;
 mod scope;
 mod session;
 mod topics;
+mod transactions;
 
 pub use configs::Rules;
 pub use context::Context;
 pub use fetch_sessions::FetchSessions;
-pub use producer_ids::ProducerIds;
 pub use session::{Answering, CloseReason, Outcome, Request, Session, Step};

@@ -15,7 +15,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
 use crate::cluster::image::{Image, TopicImage};
-use crate::log::{self, Appended, PartitionHandle, TopicSettings};
+use crate::log::{self, Appended, PartitionHandle, Terms, TopicSettings, VerificationGuard};
 use crate::protocol::ErrorCode;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::hot::TopicRef;
@@ -23,12 +23,17 @@ use crate::protocol::produce::{
     PartitionProduce, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduce,
     TopicProduceResponse,
 };
+use crate::record::ValidBatch;
 use crate::record::validate::{Rules, validate};
+use crate::transactions::{Admission, Denied, Producer, Transactions};
 
 /// The most that a batch may unpack to where its records must be looked at.
 const UNPACKED_BYTES_MAX: usize = 256 << 20;
 /// How long an error of law 9's list waits for its proof of leadership.
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
+
+/// The first version whose transactions have epochs of their own, and take up partitions with their first batch (KIP-890).
+const OWN_EPOCH_SINCE: i16 = 12;
 
 /// One partition's way to its answer.
 enum Part {
@@ -44,6 +49,15 @@ enum Part {
         partition: PartitionHandle,
         error: log::Error,
     },
+    /// Not admitted by its transaction's coordinator.
+    Denied(Box<DeniedPart>),
+}
+
+struct DeniedPart {
+    index: i32,
+    produce_version: i16,
+    transactions: Transactions,
+    denied: Denied,
 }
 
 struct TopicParts {
@@ -93,21 +107,21 @@ struct Admitter<'a> {
     image: Arc<Image>,
     now: Timestamp,
     produce_version: i16,
-    /// Whether the request names a transactional id.
-    transactional: bool,
+    /// The transactional id that the request names.
+    transactional_id: Option<&'a str>,
     /// The request as a whole cannot be served.
     refusal: Option<ErrorCode>,
 }
 
 impl<'a> Admitter<'a> {
-    fn new(session: &'a Session, header: &RequestHeader, request: &ProduceRequest) -> Self {
+    fn new(session: &'a Session, header: &RequestHeader, request: &'a ProduceRequest) -> Self {
         let acks_known = matches!(request.acks, -1..=1);
         Self {
             session,
             image: session.context.image(),
             now: session.context.now(),
             produce_version: header.version,
-            transactional: request.transactional_id.is_some(),
+            transactional_id: request.transactional_id.as_deref(),
             refusal: (!acks_known).then_some(ErrorCode::InvalidRequiredAcks),
         }
     }
@@ -168,16 +182,56 @@ impl<'a> Admitter<'a> {
                 return Part::Done(error_code::refused_batch(topic, index, &error, log_start));
             }
         };
-        if batch.header.attributes.is_transactional() && !self.transactional {
-            let error = ErrorCode::TransactionalIdAuthorizationFailed;
-            return Part::Done(PartitionProduceResponse::refused(index, error));
+        let mut terms = Terms::client(self.now);
+        if batch.header.attributes.is_transactional() {
+            match self.verify(topic, partition, index, &batch) {
+                Ok(guard) => terms.guard = guard,
+                Err(part) => return part,
+            }
         }
-        match partition.append(&batch, log::Terms::client(self.now)) {
+        match partition.append(&batch, terms) {
             Ok(appended) => Part::Appended { index, appended },
             Err(error @ log::Error::Rejected { .. }) => {
                 Part::Rejected { index, partition: Arc::clone(partition), error }
             }
             Err(error) => Part::Done(failed(index, &error)),
+        }
+    }
+
+    /// Has the transaction's coordinator admit a batch that would open a transaction in its partition. The guard is taken
+    /// before it is asked: a marker that comes in between withdraws it.
+    fn verify(
+        &self,
+        topic: &str,
+        partition: &PartitionHandle,
+        index: i32,
+        batch: &ValidBatch,
+    ) -> Result<Option<VerificationGuard>, Part> {
+        let Some(id) = self.transactional_id else {
+            let error = ErrorCode::TransactionalIdAuthorizationFailed;
+            return Err(Part::Done(PartitionProduceResponse::refused(index, error)));
+        };
+        let header = &batch.header;
+        let own_epoch = self.produce_version >= OWN_EPOCH_SINCE;
+        let lowest_sequence = if own_epoch { 0 } else { header.base_sequence };
+        let guard = partition
+            .start_verification(batch, lowest_sequence, self.now)
+            .map_err(|error| Part::Done(failed(index, &error)))?;
+        let config = &self.session.context.config.transactions;
+        if guard.is_none() || !(own_epoch || config.partition_verification) {
+            return Ok(guard);
+        }
+        let admission = if own_epoch { Admission::Add } else { Admission::Verify };
+        let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
+        let transactions = &self.session.context.transactions;
+        match transactions.admit(id, producer, (topic, index), admission) {
+            Ok(()) => Ok(guard),
+            Err(denied) => Err(Part::Denied(Box::new(DeniedPart {
+                index,
+                produce_version: self.produce_version,
+                transactions: transactions.clone(),
+                denied,
+            }))),
         }
     }
 
@@ -201,6 +255,7 @@ impl Part {
         match self {
             Self::Done(done) => done.index,
             Self::Appended { index, .. } | Self::Rejected { index, .. } => *index,
+            Self::Denied(part) => part.index,
         }
     }
 
@@ -230,6 +285,12 @@ impl Part {
                         ..PartitionProduceResponse::refused(index, ErrorCode::None)
                     },
                 }
+            }
+            Self::Denied(part) => {
+                let DeniedPart { index, produce_version, transactions, denied } = *part;
+                let error = transactions.confirm(denied).await;
+                let code = error_code::of_denied_batch(&error, produce_version);
+                PartitionProduceResponse::refused(index, code)
             }
             Self::Rejected { index, partition, error } => {
                 let sure = partition.confirm(&error, PROOF_WITHIN).await;

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::console::Readiness;
 use crate::coordinator::{Coordinator, Options};
 use crate::groups::{self, Groups};
-use crate::handlers::{Context, FetchSessions, ProducerIds, Rules};
+use crate::handlers::{Context, FetchSessions, Rules};
 use crate::log::{Registry, RegistryParts, Remote, RemoteParts};
 use crate::maintenance::{self, Jobs, Scheduler};
 use crate::manifest::client::{Endpoint, ManifestClient};
@@ -28,7 +28,8 @@ use crate::object::Store;
 use crate::object::build::{self, Purpose};
 use crate::object::probe::{Abilities, probe};
 use crate::object::retry::{Getter, Putter};
-use crate::{log, telemetry, wal};
+use crate::transactions::Transactions;
+use crate::{log, state_topic, telemetry, wal};
 
 /// The parts of a running broker.
 #[derive(Debug)]
@@ -243,6 +244,19 @@ impl Materials {
         })
     }
 
+    fn transactions(&self, coordinator: &Coordinator, registry: &Registry) -> Transactions {
+        let parts = state_topic::Parts {
+            cluster: Arc::new(coordinator.clone()),
+            registry: registry.clone(),
+            manifest: Arc::new(coordinator.clone()),
+            clock: Arc::clone(&self.clock),
+            rng: self.rng.clone(),
+            garbage_bytes_min: settings::STATE_GARBAGE_BYTES_MIN,
+        };
+        let settings = settings::transactions(&self.config.transactions);
+        Transactions::start(parts, settings, Vec::new())
+    }
+
     fn context(&self, coordinator: &Coordinator, registry: &Registry) -> Arc<Context> {
         let slots = self.config.server.fetch_session_slots;
         Arc::new(Context {
@@ -253,7 +267,7 @@ impl Materials {
             log: registry.clone(),
             groups: self.groups(coordinator, registry),
             fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
-            producer_ids: ProducerIds::default(),
+            transactions: self.transactions(coordinator, registry),
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
         })

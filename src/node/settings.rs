@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::units::ByteSize;
 use crate::cache;
-use crate::config::Config;
+use crate::config::{Config, TransactionsConfig};
 use crate::log::TopicDefaults;
 use crate::manifest::client::{Endpoint, RetentionDefaults};
 use crate::object::retry::{Policy, ReadPolicy};
@@ -13,10 +13,39 @@ use crate::object::{Locality, Store};
 use crate::record::Compression;
 use crate::record::TimestampType;
 use crate::server::{self, Bound, FrameBuffers, RequestBudget, ServerSettings};
-use crate::wal;
+use crate::state_topic::TopicSpec;
+use crate::{transactions, wal};
 
 /// Questions that may wait at the coordinator.
 pub(super) const COORDINATOR_QUEUE_MAX: usize = 1024;
+
+/// Garbage that a partition of `__transaction_state` may hold before its live state is copied forward.
+pub(super) const STATE_GARBAGE_BYTES_MIN: u64 = 8 << 20;
+
+/// The transaction coordinator's settings.
+pub(super) fn transactions(config: &TransactionsConfig) -> transactions::Settings {
+    let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    transactions::Settings {
+        topic: TopicSpec {
+            name: "__transaction_state",
+            partitions: config.state_partitions,
+            replication_factor: config.state_replication_factor,
+            configs: BTreeMap::from([
+                text("cleanup.policy", "compact"),
+                text("compression.type", "uncompressed"),
+                text("min.insync.replicas", &config.state_min_isr.to_string()),
+                text("segment.bytes", &config.state_segment_bytes.0.to_string()),
+                text("unclean.leader.election.enable", "false"),
+            ]),
+        },
+        timeout_max: config.max_timeout,
+        timing: transactions::Timing {
+            abort_every: config.abort_every,
+            expire_every: config.expire_every,
+            id_expiration: config.id_expiration,
+        },
+    }
+}
 
 /// What topics without overrides use.
 pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {

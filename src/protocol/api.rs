@@ -28,6 +28,10 @@ pub enum ApiKey {
     DeleteRecords = 21,
     InitProducerId = 22,
     OffsetForLeaderEpoch = 23,
+    AddPartitionsToTxn = 24,
+    AddOffsetsToTxn = 25,
+    EndTxn = 26,
+    WriteTxnMarkers = 27,
     DescribeConfigs = 32,
     AlterConfigs = 33,
     DescribeLogDirs = 35,
@@ -40,6 +44,8 @@ pub enum ApiKey {
     OffsetDelete = 47,
     DescribeCluster = 60,
     DescribeProducers = 61,
+    DescribeTransactions = 65,
+    ListTransactions = 66,
     ListConfigResources = 74,
     DescribeTopicPartitions = 75,
 }
@@ -67,7 +73,7 @@ pub struct Api {
 /// Produce is advertised from 0 although 3 is the first version left: librdkafka takes a higher minimum for a broker
 /// without compression (KAFKA-18659).
 #[rustfmt::skip]
-pub static APIS: [Api; 33] = [
+pub static APIS: [Api; 39] = [
     api(ApiKey::Produce, "Produce", (3, 13), 9, &shapes::PRODUCE).advertised_from(0),
     api(ApiKey::Fetch, "Fetch", (4, 18), 12, &shapes::FETCH),
     api(ApiKey::ListOffsets, "ListOffsets", (1, 10), 6, &shapes::LIST_OFFSETS),
@@ -87,6 +93,10 @@ pub static APIS: [Api; 33] = [
     api(ApiKey::DeleteRecords, "DeleteRecords", (0, 2), 2, &shapes::DELETE_RECORDS),
     api(ApiKey::InitProducerId, "InitProducerId", (0, 5), 2, &shapes::INIT_PRODUCER_ID),
     api(ApiKey::OffsetForLeaderEpoch, "OffsetForLeaderEpoch", (2, 4), 4, &shapes::OFFSET_FOR_LEADER_EPOCH),
+    api(ApiKey::AddPartitionsToTxn, "AddPartitionsToTxn", (0, 5), 3, &shapes::ADD_PARTITIONS_TO_TXN),
+    api(ApiKey::AddOffsetsToTxn, "AddOffsetsToTxn", (0, 4), 3, &shapes::ADD_OFFSETS_TO_TXN),
+    api(ApiKey::EndTxn, "EndTxn", (0, 5), 3, &shapes::END_TXN),
+    api(ApiKey::WriteTxnMarkers, "WriteTxnMarkers", (1, 1), 1, &shapes::WRITE_TXN_MARKERS),
     api(ApiKey::DescribeConfigs, "DescribeConfigs", (1, 4), 4, &shapes::DESCRIBE_CONFIGS),
     api(ApiKey::AlterConfigs, "AlterConfigs", (0, 2), 2, &shapes::ALTER_CONFIGS),
     api(ApiKey::DescribeLogDirs, "DescribeLogDirs", (1, 4), 2, &shapes::DESCRIBE_LOG_DIRS),
@@ -99,6 +109,8 @@ pub static APIS: [Api; 33] = [
     api(ApiKey::OffsetDelete, "OffsetDelete", (0, 0), NEVER, &shapes::OFFSET_DELETE),
     api(ApiKey::DescribeCluster, "DescribeCluster", (0, 2), 0, &shapes::DESCRIBE_CLUSTER),
     api(ApiKey::DescribeProducers, "DescribeProducers", (0, 0), 0, &shapes::DESCRIBE_PRODUCERS),
+    api(ApiKey::DescribeTransactions, "DescribeTransactions", (0, 0), 0, &shapes::DESCRIBE_TRANSACTIONS),
+    api(ApiKey::ListTransactions, "ListTransactions", (0, 2), 0, &shapes::LIST_TRANSACTIONS),
     api(ApiKey::ListConfigResources, "ListConfigResources", (0, 1), 0, &shapes::LIST_CONFIG_RESOURCES),
     api(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions", (0, 0), 0, &shapes::DESCRIBE_TOPIC_PARTITIONS),
 ];

@@ -105,6 +105,7 @@ const TEXT: Field = field(Kind::Text);
 const BYTES: Field = field(Kind::Bytes);
 const TEXTS: Field = field(Kind::Array(Element::Text(size_of::<StrBytes>())));
 const I8S: Field = field(Kind::Array(Element::Fixed(1, 1)));
+const I64S: Field = field(Kind::Array(Element::Fixed(8, 8)));
 const I32S: Field = field(Kind::Array(Element::Fixed(4, 4)));
 
 const fn array<T>(shape: &'static Struct) -> Field {
@@ -294,6 +295,42 @@ static EPOCH_TOPIC: Struct = shape(&[
     array::<k::offset_for_leader_epoch_request::OffsetForLeaderPartition>(&EPOCH_PARTITION),
 ]);
 static EPOCH_PARTITION: Struct = shape(&[I32, I32, I32]);
+
+pub(super) static ADD_PARTITIONS_TO_TXN: Struct = shape(&[
+    array::<k::add_partitions_to_txn_request::AddPartitionsToTxnTransaction>(&TXN_TO_ADD_TO)
+        .since(4),
+    TEXT.until(3),
+    I64.until(3),
+    I16.until(3),
+    array::<k::add_partitions_to_txn_request::AddPartitionsToTxnTopic>(&TOPIC_AND_PARTITIONS)
+        .until(3),
+]);
+static TXN_TO_ADD_TO: Struct = shape(&[
+    TEXT,
+    I64,
+    I16,
+    BOOL,
+    array::<k::add_partitions_to_txn_request::AddPartitionsToTxnTopic>(&TOPIC_AND_PARTITIONS),
+]);
+
+pub(super) static ADD_OFFSETS_TO_TXN: Struct = shape(&[TEXT, I64, I16, TEXT]);
+
+pub(super) static END_TXN: Struct = shape(&[TEXT, I64, I16, BOOL]);
+
+pub(super) static WRITE_TXN_MARKERS: Struct =
+    shape(&[array::<k::write_txn_markers_request::WritableTxnMarker>(&TXN_MARKER)]);
+static TXN_MARKER: Struct = shape(&[
+    I64,
+    I16,
+    BOOL,
+    array::<k::write_txn_markers_request::WritableTxnMarkerTopic>(&TOPIC_AND_PARTITIONS),
+    I32,
+]);
+
+pub(super) static DESCRIBE_TRANSACTIONS: Struct = shape(&[TEXTS]);
+
+pub(super) static LIST_TRANSACTIONS: Struct =
+    shape(&[TEXTS, I64S, I64.since(1), TEXT.nullable().since(2)]);
 
 pub(super) static DESCRIBE_CONFIGS: Struct = shape(&[
     array::<k::describe_configs_request::DescribeConfigsResource>(&DESCRIBE_CONFIGS_RESOURCE),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -98,7 +99,8 @@ impl<M: Machine> StateTopic<M> {
             shards: Mutex::default(),
             stopped: AtomicBool::new(false),
         }));
-        task::spawn("state-topic", topic.clone().follow_leases());
+        let changes = topic.0.parts.registry.changes();
+        task::spawn("state-topic", follow_leases(Arc::downgrade(&topic.0), changes));
         topic
     }
 
@@ -237,17 +239,6 @@ impl<M: Machine> StateTopic<M> {
         Ok(shard)
     }
 
-    async fn follow_leases(self) {
-        let mut changes = self.0.parts.registry.changes();
-        loop {
-            changes.borrow_and_update();
-            self.apply_leases();
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
     /// Opens what is led here, and closes what is not.
     fn apply_leases(&self) {
         let image = self.image();
@@ -265,6 +256,20 @@ impl<M: Machine> StateTopic<M> {
         drop(shards);
         for shard in gone {
             shard.close();
+        }
+    }
+}
+
+/// Follows the registry until it or the topic is gone. Holds neither: a stopped node lets its store go.
+async fn follow_leases<M: Machine>(topic: Weak<Inner<M>>, mut changes: watch::Receiver<u64>) {
+    loop {
+        changes.borrow_and_update();
+        match topic.upgrade() {
+            Some(topic) => StateTopic(topic).apply_leases(),
+            None => return,
+        }
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -56,5 +56,5 @@ macro_rules! groups {
 
 groups! {
     api_versions, configs, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, metadata, offsets,
-    produce, produce_errors, producers, reassignments, topic_partitions,
+    produce, produce_errors, producers, reassignments, topic_partitions, transactions,
 }

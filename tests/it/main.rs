@@ -21,3 +21,4 @@ mod produce_fetch;
 mod restart;
 mod retention;
 mod topics;
+mod transactions;

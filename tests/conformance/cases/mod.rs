@@ -39,6 +39,7 @@ pub mod produce_errors;
 pub mod producers;
 pub mod reassignments;
 pub mod topic_partitions;
+pub mod transactions;
 
 /// All versions that the protocol crate and we have of a request.
 pub fn versions<R: Message>() -> RangeInclusive<i16> {

@@ -14,7 +14,7 @@ pub struct ProducerIds(Mutex<Option<ProducerIdBlock>>);
 impl ProducerIds {
     /// An id that was never given before. None: the coordinator does not answer. Those who come meanwhile wait their turn,
     /// so that one block serves them all.
-    pub(super) async fn next(&self, cluster: &dyn ClusterClient) -> Option<ProducerId> {
+    pub async fn next(&self, cluster: &dyn ClusterClient) -> Option<ProducerId> {
         let mut rest = self.0.lock().await;
         let block = match rest.take().filter(|block| block.count > 0) {
             Some(block) => block,
