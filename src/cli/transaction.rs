@@ -123,7 +123,7 @@ impl Describe {
                 "partitions": one.partitions,
             }));
         }
-        let start = one.start.map_or_else(|| "-".to_owned(), |start| time::show(start));
+        let start = one.start.map_or_else(|| "-".to_owned(), time::show);
         let mut out = format!("transactional id  {}\nstate             {}\n", one.id, one.state);
         out.push_str(&format!(
             "producer          {} in epoch {}\n",

@@ -73,7 +73,7 @@ struct Ending {
 
 /// The transactional ids of one partition.
 #[derive(Debug)]
-pub struct TransactionLog {
+pub(super) struct TransactionLog {
     timing: Timing,
     transactions: BTreeMap<String, Transaction>,
     ending: BTreeMap<String, Ending>,
@@ -88,8 +88,7 @@ pub struct TransactionLog {
 
 impl TransactionLog {
     /// An empty partition. `wake` is told when markers are to be written that no request writes.
-    #[must_use]
-    pub fn new(timing: Timing, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(timing: Timing, wake: Arc<Notify>) -> Self {
         Self {
             timing,
             transactions: BTreeMap::new(),

@@ -9,12 +9,12 @@ use crate::cluster::client::{ClusterClient, ProducerIdBlock};
 
 /// The rest of the current block.
 #[derive(Debug, Default)]
-pub struct ProducerIds(Mutex<Option<ProducerIdBlock>>);
+pub(super) struct ProducerIds(Mutex<Option<ProducerIdBlock>>);
 
 impl ProducerIds {
     /// An id that was never given before. None: the coordinator does not answer. Those who come meanwhile wait their turn,
     /// so that one block serves them all.
-    pub async fn next(&self, cluster: &dyn ClusterClient) -> Option<ProducerId> {
+    pub(super) async fn next(&self, cluster: &dyn ClusterClient) -> Option<ProducerId> {
         let mut rest = self.0.lock().await;
         let block = match rest.take().filter(|block| block.count > 0) {
             Some(block) => block,

@@ -162,7 +162,7 @@ pub enum Refusal {
 
 /// What InitProducerId asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Init {
+pub(super) struct Init {
     /// The longest that a transaction may stay open.
     pub timeout_ms: i32,
     /// The producer that comes back after an error (KIP-360).
@@ -213,7 +213,7 @@ impl Decision {
 /// [`Refusal::ConcurrentTransactions`], [`Refusal::ProducerFenced`].
 ///
 /// Source: `TransactionCoordinator.prepareInitProducerIdTransit`.
-pub fn init(known: Option<&Transaction>, request: &Init) -> Result<Decision, Refusal> {
+pub(super) fn init(known: Option<&Transaction>, request: &Init) -> Result<Decision, Refusal> {
     let Some(known) = known else {
         let Some(id) = request.fresh else { return Ok(Decision::NeedsProducerId) };
         let blank = Transaction::new(Producer { id, epoch: 0 }, request);
