@@ -80,7 +80,8 @@ impl Writer {
         for round in 0..rounds {
             let first = round * TRANSFERS;
             let is_last = round + 1 == rounds;
-            let until = if is_last { TRANSFERS } else { 1 + self.below(TRANSFERS - 1) };
+            // The last one also says `end`.
+            let until = if is_last { TRANSFERS + 1 } else { 1 + self.below(TRANSFERS - 1) };
             let (mut child, output) = self.start(first)?;
             // What it was at when it was killed, or had not begun.
             for number in first..first + TRANSFERS {
@@ -88,6 +89,9 @@ impl Writer {
             }
             for line in output.lines().take(until) {
                 let line = line?;
+                if line == "end" {
+                    break;
+                }
                 let (how, number) = line.split_once(' ').context("a line without a number")?;
                 said.insert((self.id.clone(), number.parse()?), ended(how)?);
             }
