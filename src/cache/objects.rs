@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::lru::Lru;
 use super::metrics::Metrics;
 use crate::base::task;
 use crate::base::units::ByteSize;
+use crate::base::watch;
 use crate::object::retry::Getter;
 use crate::object::{Error, Key};
 use crate::telemetry::Registry;

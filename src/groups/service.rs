@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::classic::GroupDescription;
 use super::machine::{GroupsMachine, Settings, Settled};
@@ -16,6 +16,7 @@ use crate::base::clock::SharedClock;
 use crate::base::ids::{BrokerId, ProducerId, SlotId};
 use crate::base::rng::Rng;
 use crate::base::task;
+use crate::base::watch;
 use crate::cluster::client::ClusterClient;
 use crate::cluster::image::Image;
 use crate::config::GroupsConfig;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -17,6 +16,7 @@ use crate::base::clock::SharedClock;
 use crate::base::ids::{BrokerId, TopicId, TopicPartition};
 use crate::base::rng::Rng;
 use crate::base::task;
+use crate::base::watch;
 use crate::cluster::client::{ClusterClient, CreateTopics, NewTopic};
 use crate::cluster::error::Refusal;
 use crate::cluster::image::{Image, TopicImage};

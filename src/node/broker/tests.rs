@@ -11,7 +11,7 @@ use crate::base::clock::{Timestamp, TokioClock, sleep};
 use crate::base::offset::Offset;
 use crate::cluster::client::{ConfigChange, ConfigEdit, CreateTopics, NewTopic};
 use crate::cluster::config::{ConfigOp, ConfigResource};
-use crate::log::{Isolation, PartitionHandle, ReadBounds};
+use crate::log::{Isolation, PartitionHandle, ReadBounds, Terms};
 use crate::object::build::memory;
 use crate::object::faults::{Faults, Op, Rates};
 use crate::object::{self, Locality, Store};
@@ -85,7 +85,8 @@ async fn fill(broker: &Broker, partition: &PartitionHandle, mib: usize) -> Offse
         let mut builder = BatchBuilder::new(Compression::None);
         let value = vec![number as u8; BATCH_BYTES - 100];
         builder.push_value(Timestamp(1), None, Some(&value));
-        let appended = partition.append(&builder.build(), Timestamp(1)).expect("it is led here");
+        let terms = Terms::client(Timestamp(1));
+        let appended = partition.append(&builder.build(), terms).expect("it is led here");
         end = Offset(appended.base_offset.0 + 1);
         if number % 16 == 15 {
             let stable = appended.stable.expect("it is new");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures::FutureExt as _;
 use thalweg::base::ids::ProducerId;
 use thalweg::base::offset::Offset;
-use thalweg::log::{Isolation, ReadBounds};
+use thalweg::log::{Isolation, ReadBounds, Terms};
 
 use crate::case::{Bench, Case, Work};
 use crate::fixture::{LARGE_BYTES, Node, batch, now};
@@ -69,7 +69,7 @@ fn appending(value_bytes: usize, batch_bytes: usize, idempotent: bool) -> Bench 
     Bench {
         between: Box::new(move || node.flush()),
         run: Box::new(move || {
-            black_box(partition.append(black_box(&batch), now).expect("it is led here"));
+            black_box(partition.append(black_box(&batch), Terms::client(now)).expect("it is led here"));
             if idempotent {
                 batch.header.base_sequence += batch.header.record_count;
             }
@@ -85,7 +85,7 @@ fn to_stable(value_bytes: usize, batch_bytes: usize, batches: usize) -> Bench {
     let now = now();
     Bench::new(move || {
         for _ in 0..batches {
-            black_box(partition.append(black_box(&batch), now).expect("it is led here"));
+            black_box(partition.append(black_box(&batch), Terms::client(now)).expect("it is led here"));
         }
         node.flush();
     })
@@ -96,7 +96,7 @@ fn reading(value_bytes: usize, batch_bytes: usize, batches: usize) -> Bench {
     let partition = node.partition(0);
     let batch = batch(value_bytes, batch_bytes, None);
     for _ in 0..batches {
-        partition.append(&batch, now()).expect("it is led here");
+        partition.append(&batch, Terms::client(now())).expect("it is led here");
     }
     node.flush();
     let bounds = ReadBounds {
