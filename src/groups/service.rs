@@ -13,7 +13,7 @@ use super::{
     SyncAnswer, SyncRequest, TopicOffset, TransactionalCommit,
 };
 use crate::base::clock::SharedClock;
-use crate::base::ids::{BrokerId, ProducerId, SlotId};
+use crate::base::ids::BrokerId;
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::base::watch;
@@ -22,7 +22,7 @@ use crate::cluster::image::Image;
 use crate::config::GroupsConfig;
 use crate::log::Registry;
 use crate::manifest::client::ManifestClient;
-use crate::state_topic::{self, ShardHandle, StateTopic, TopicSpec, Turn};
+use crate::state_topic::{self, MarkerTarget, ShardHandle, StateTopic, TopicSpec, Turn};
 
 /// How long an answer that needs a proof of leadership waits for it (law 9).
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
@@ -226,38 +226,46 @@ impl Groups {
 
     /// Commits offsets within a transaction: one answer each, in order.
     ///
-    /// # Errors
-    /// [`Refusal`]: none of them was.
-    pub async fn commit_transactional(
-        &self,
-        request: &TransactionalCommit,
-    ) -> Result<Vec<Option<Refusal>>, Refusal> {
-        let group_id = &request.commit.group_id;
-        if group_id.is_empty() {
-            return Err(Refusal::InvalidGroupId);
-        }
-        self.ask_proven(group_id, |machine, turn| machine.commit_transactional(turn, request)).await
-    }
-
-    /// Ends a transaction in one partition of `__consumer_offsets`: `write` appends the marker in the same step in which
-    /// the transaction's offsets come to count, or not. Waits until it is stable.
+    /// `admit` is given the number of the group's partition of the topic and says whether it is part of the transaction. It
+    /// is asked in the same step in which the offsets are written, so no marker comes in between.
     ///
     /// # Errors
-    /// [`Refusal::NotCoordinator`], [`Refusal::Loading`], or that of `write`.
-    pub async fn end_transaction<E: From<Refusal>>(
+    /// That of `admit`, or [`Refusal`]: none of them was.
+    pub async fn commit_transactional<E>(
         &self,
-        partition: i32,
-        (producer_id, commit): (ProducerId, bool),
-        write: impl FnOnce(&mut Turn<'_>) -> Result<SlotId, E>,
-    ) -> Result<(), E> {
-        let shard = self.topic.shard_at(partition).map_err(Refusal::from)?;
-        let written = shard.turn(|machine, turn| {
-            let slot = write(turn)?;
-            machine.end_transaction(producer_id, commit, Some(slot));
-            Ok::<_, E>(slot)
+        request: &TransactionalCommit,
+        admit: impl FnOnce(i32) -> Result<(), E>,
+    ) -> Result<Result<Vec<Option<Refusal>>, Refusal>, E> {
+        let group_id = request.commit.group_id.as_str();
+        if group_id.is_empty() {
+            return Ok(Err(Refusal::InvalidGroupId));
+        }
+        let shard = match self.topic.shard_of(group_id) {
+            Ok(shard) => shard,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let taken = shard.turn(|machine, turn| {
+            admit(shard.index())?;
+            Ok(machine.commit_transactional(turn, request))
         });
-        let slot = written.map_err(Refusal::from)??;
-        Ok(shard.stable(Some(slot)).await.map_err(Refusal::from)?)
+        let Settled { answer, after } = match taken {
+            Ok(admitted) => admitted?,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let told = async {
+            shard.stable(after).await?;
+            if answer.as_ref().is_err_and(|refusal| refusal.needs_proof()) {
+                shard.prove(PROOF_WITHIN).await?;
+            }
+            answer
+        };
+        Ok(told.await)
+    }
+
+    /// Where markers for the topic's partitions go.
+    #[must_use]
+    pub fn marker_target(&self) -> Arc<dyn MarkerTarget> {
+        Arc::new(self.topic.clone())
     }
 
     /// Committed offsets of `wanted` (topic, partition), or all of the group.

@@ -90,7 +90,8 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         | ApiKey::DescribeGroups
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
-        | ApiKey::OffsetDelete => groups::handle(session, &header, body).await,
+        | ApiKey::OffsetDelete
+        | ApiKey::TxnOffsetCommit => groups::handle(session, &header, body).await,
         ApiKey::ApiVersions
         | ApiKey::DescribeConfigs
         | ApiKey::DescribeLogDirs

@@ -244,7 +244,12 @@ impl Materials {
         })
     }
 
-    fn transactions(&self, coordinator: &Coordinator, registry: &Registry) -> Transactions {
+    fn transactions(
+        &self,
+        coordinator: &Coordinator,
+        registry: &Registry,
+        groups: &Groups,
+    ) -> Transactions {
         let parts = state_topic::Parts {
             cluster: Arc::new(coordinator.clone()),
             registry: registry.clone(),
@@ -254,20 +259,21 @@ impl Materials {
             garbage_bytes_min: settings::STATE_GARBAGE_BYTES_MIN,
         };
         let settings = settings::transactions(&self.config.transactions);
-        Transactions::start(parts, settings, Vec::new())
+        Transactions::start(parts, settings, vec![groups.marker_target()])
     }
 
     fn context(&self, coordinator: &Coordinator, registry: &Registry) -> Arc<Context> {
         let slots = self.config.server.fetch_session_slots;
+        let groups = self.groups(coordinator, registry);
         Arc::new(Context {
             broker: self.config.node.broker_id,
             config: Arc::clone(&self.config),
             cluster: Arc::new(coordinator.clone()),
             manifest: Arc::new(coordinator.clone()),
             log: registry.clone(),
-            groups: self.groups(coordinator, registry),
             fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
-            transactions: self.transactions(coordinator, registry),
+            transactions: self.transactions(coordinator, registry, &groups),
+            groups,
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
         })

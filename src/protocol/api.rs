@@ -32,6 +32,7 @@ pub enum ApiKey {
     AddOffsetsToTxn = 25,
     EndTxn = 26,
     WriteTxnMarkers = 27,
+    TxnOffsetCommit = 28,
     DescribeConfigs = 32,
     AlterConfigs = 33,
     DescribeLogDirs = 35,
@@ -73,7 +74,7 @@ pub struct Api {
 /// Produce is advertised from 0 although 3 is the first version left: librdkafka takes a higher minimum for a broker
 /// without compression (KAFKA-18659).
 #[rustfmt::skip]
-pub static APIS: [Api; 39] = [
+pub static APIS: [Api; 40] = [
     api(ApiKey::Produce, "Produce", (3, 13), 9, &shapes::PRODUCE).advertised_from(0),
     api(ApiKey::Fetch, "Fetch", (4, 18), 12, &shapes::FETCH),
     api(ApiKey::ListOffsets, "ListOffsets", (1, 10), 6, &shapes::LIST_OFFSETS),
@@ -97,6 +98,7 @@ pub static APIS: [Api; 39] = [
     api(ApiKey::AddOffsetsToTxn, "AddOffsetsToTxn", (0, 4), 3, &shapes::ADD_OFFSETS_TO_TXN),
     api(ApiKey::EndTxn, "EndTxn", (0, 5), 3, &shapes::END_TXN),
     api(ApiKey::WriteTxnMarkers, "WriteTxnMarkers", (1, 1), 1, &shapes::WRITE_TXN_MARKERS),
+    api(ApiKey::TxnOffsetCommit, "TxnOffsetCommit", (0, 5), 3, &shapes::TXN_OFFSET_COMMIT),
     api(ApiKey::DescribeConfigs, "DescribeConfigs", (1, 4), 4, &shapes::DESCRIBE_CONFIGS),
     api(ApiKey::AlterConfigs, "AlterConfigs", (0, 2), 2, &shapes::ALTER_CONFIGS),
     api(ApiKey::DescribeLogDirs, "DescribeLogDirs", (1, 4), 2, &shapes::DESCRIBE_LOG_DIRS),

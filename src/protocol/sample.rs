@@ -58,6 +58,7 @@ pub fn visit(key: ApiKey, visitor: &mut impl Visitor) {
         ApiKey::AddPartitionsToTxn => visitor.visit::<k::AddPartitionsToTxnRequest>(),
         ApiKey::AddOffsetsToTxn => visitor.visit::<k::AddOffsetsToTxnRequest>(),
         ApiKey::EndTxn => visitor.visit::<k::EndTxnRequest>(),
+        ApiKey::TxnOffsetCommit => visitor.visit::<k::TxnOffsetCommitRequest>(),
         ApiKey::WriteTxnMarkers => visitor.visit::<k::WriteTxnMarkersRequest>(),
         ApiKey::DescribeTransactions => visitor.visit::<k::DescribeTransactionsRequest>(),
         ApiKey::ListTransactions => visitor.visit::<k::ListTransactionsRequest>(),

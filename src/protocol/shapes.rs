@@ -327,6 +327,22 @@ static TXN_MARKER: Struct = shape(&[
     I32,
 ]);
 
+pub(super) static TXN_OFFSET_COMMIT: Struct = shape(&[
+    TEXT,
+    TEXT,
+    I64,
+    I16,
+    I32.since(3),
+    TEXT.since(3),
+    TEXT.nullable().since(3),
+    array::<k::txn_offset_commit_request::TxnOffsetCommitRequestTopic>(&TXN_OFFSETS_TOPIC),
+]);
+static TXN_OFFSETS_TOPIC: Struct = shape(&[
+    TEXT,
+    array::<k::txn_offset_commit_request::TxnOffsetCommitRequestPartition>(&TXN_OFFSET),
+]);
+static TXN_OFFSET: Struct = shape(&[I32, I64, I32.since(2), TEXT.nullable()]);
+
 pub(super) static DESCRIBE_TRANSACTIONS: Struct = shape(&[TEXTS]);
 
 pub(super) static LIST_TRANSACTIONS: Struct =

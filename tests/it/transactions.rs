@@ -14,10 +14,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use thalweg::base::clock;
 use thalweg::base::rng::Rng;
-use thalweg::client::wire::NewTopic;
+use thalweg::client::Record;
+use thalweg::client::wire::{Acks, NewTopic};
+use thalweg::record::Compression;
 
 use crate::parts;
 use crate::place::{Place, Stand, on_each};
+use crate::produce_fetch::record;
 
 const TOPIC: &str = "accounts";
 const PARTITIONS: i32 = 4;
@@ -180,14 +183,19 @@ async fn kill_while_they_write(
 /// Amounts by transactional id and number of the transfer.
 type Ledger = BTreeMap<(String, usize), Vec<i64>>;
 
-fn read(python: &Path, address: &str, isolation: &str) -> anyhow::Result<Ledger> {
+/// The lines of everything in a topic, as `isolation` shows it.
+fn lines(python: &Path, (address, topic, isolation): (&str, &str, &str)) -> anyhow::Result<String> {
     let mut command = program(python, "ledger.py");
-    let output = command.args([address, TOPIC, isolation]).stdin(Stdio::null()).output()?;
+    let output = command.args([address, topic, isolation]).stdin(Stdio::null()).output()?;
     let text = String::from_utf8(output.stdout)?;
     let whole = output.status.success() && text.ends_with("end\n");
     ensure!(whole, "ledger.py failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(text.trim_end_matches("end\n").to_owned())
+}
+
+fn read(python: &Path, address: &str, isolation: &str) -> anyhow::Result<Ledger> {
     let mut ledger = Ledger::new();
-    for line in text.lines().take_while(|line| *line != "end") {
+    for line in lines(python, (address, TOPIC, isolation))?.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let [_, _, key, number, amount] = fields.as_slice() else { bail!("a line of {fields:?}") };
         let (id, _) = key.rsplit_once('-').context("a key without a number")?;
@@ -213,4 +221,96 @@ fn check(said: &Said, ledger: &Ledger) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+const INPUT_EACH: usize = 300;
+
+/// What goes into the pipeline, or comes out of it: values in order, by partition.
+type Values = BTreeMap<i32, Vec<String>>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_writes_each_record_once() {
+    let Some(python) = python() else { return };
+    let seed = parts::seed(6);
+    println!("THALWEG_TEST_SEED={seed}");
+    on_each(vec![Place::Directory], &[], async |stand| {
+        let input = fill(stand).await?;
+        let rng = Rng::from_seed(seed);
+        let address = stand.address()?;
+        let log = stand.settings.folder.join("pipeline.log");
+        let runs = std::thread::spawn({
+            let (python, rng) = (python.clone(), Rng::from_seed(rng.u64()));
+            move || run_pipeline(&python, &address, &log, &rng)
+        });
+        for _ in 0..3 {
+            clock::sleep(Duration::from_millis(2000 + rng.below(3000))).await;
+            if runs.is_finished() {
+                break;
+            }
+            stand.stop(false)?;
+            stand.start().await?;
+        }
+        let starts = runs.join().expect("the pipeline's thread does not panic")?;
+        let output = values(&lines(&python, (&stand.address()?, "out", "read_committed"))?)?;
+        ensure!(output == input, "{} records came out", output.values().flatten().count());
+        let all = values(&lines(&python, (&stand.address()?, "out", "read_uncommitted"))?)?;
+        let (seen, kept) = (all.values().flatten().count(), output.values().flatten().count());
+        println!("{starts} starts, {seen} records written, {kept} committed");
+        ensure!(seen > kept, "nothing that was aborted is in the log: the test shows nothing");
+        Ok(())
+    })
+    .await;
+}
+
+async fn fill(stand: &Stand) -> anyhow::Result<Values> {
+    let mut input = Values::new();
+    for name in ["in", "out"] {
+        let topic = NewTopic {
+            name: name.to_owned(),
+            partitions: Some(PARTITIONS),
+            replication_factor: Some(1),
+            configs: Vec::new(),
+        };
+        stand.client.create_topic(&topic).await?;
+    }
+    for partition in 0..PARTITIONS {
+        let values: Vec<String> =
+            (0..INPUT_EACH).map(|number| format!("{partition}/{number}")).collect();
+        for some in values.chunks(20) {
+            let records: Vec<Record> = some.iter().map(|value| record(value)).collect();
+            let how = (Compression::None, Acks::All);
+            stand.client.produce("in", partition, &records, how).await?;
+        }
+        input.insert(partition, values.iter().map(|value| format!("done {value}")).collect());
+    }
+    Ok(input)
+}
+
+/// Starts the pipeline until it ends by itself; every other start is killed on the way. Gives how many it took.
+fn run_pipeline(python: &Path, address: &str, log: &Path, rng: &Rng) -> anyhow::Result<usize> {
+    let count = (INPUT_EACH * usize::try_from(PARTITIONS)?).to_string();
+    for start in 1..=40 {
+        let mut command = program(python, "pipeline.py");
+        command.args([address, &rng.below(1 << 30).to_string(), &count]);
+        let said = File::options().create(true).append(true).open(log)?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn()?;
+        if start <= 4 && start % 2 == 1 {
+            std::thread::sleep(Duration::from_millis(1000 + rng.below(2500)));
+            child.kill()?;
+            child.wait()?;
+        } else if child.wait()?.success() {
+            return Ok(start);
+        }
+    }
+    bail!("the pipeline did not end: {}", std::fs::read_to_string(log)?)
+}
+
+fn values(lines: &str) -> anyhow::Result<Values> {
+    let mut values = Values::new();
+    for line in lines.lines() {
+        let fields: Vec<&str> = line.splitn(4, ' ').collect();
+        let [partition, _, _, value] = fields.as_slice() else { bail!("a line of {fields:?}") };
+        values.entry(partition.parse()?).or_default().push((*value).to_owned());
+    }
+    Ok(values)
 }

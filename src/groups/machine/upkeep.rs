@@ -18,7 +18,7 @@ impl Machine for GroupsMachine {
 
     fn replay_marker(&mut self, marker: &ReplayedMarker) {
         let (producer_id, _) = marker.producer;
-        self.offsets.end_transaction(producer_id, marker.commit);
+        self.end_transaction(producer_id, marker.commit, marker.slot);
     }
 
     fn loaded(&mut self, turn: &mut Turn<'_>) {

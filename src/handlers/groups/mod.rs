@@ -4,6 +4,7 @@ mod admin;
 mod membership;
 mod offset_fetch;
 mod offsets;
+mod txn_offsets;
 
 use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
@@ -39,6 +40,9 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
         }
         ApiKey::OffsetDelete => {
             answer(header, body, |request| offsets::delete(session, request)).await
+        }
+        ApiKey::TxnOffsetCommit => {
+            answer(header, body, |request| txn_offsets::commit(session, version, request)).await
         }
         ApiKey::DescribeGroups => {
             answer(header, body, |request| admin::describe(session, version, request)).await

@@ -233,6 +233,43 @@ mod tests {
         }
     }
 
+    /// What Apache Kafka 4.3.1 wrote for a transaction of two topics: begun, ended, completed.
+    #[test]
+    fn records_of_kafka_are_read_and_written_alike() {
+        let key_of_golden = [0, 0, 0, 6, b'g', b'o', b'l', b'd', b'e', b'n'];
+        assert_eq!(key("golden"), key_of_golden);
+        assert_eq!(read_key(&key_of_golden), Ok(Some("golden".to_owned())));
+        let golden = [
+            (
+                "0001000000000000000000000000ea600000000001a2107e6d50ffffffffffffffff0100080000000000000000",
+                (0, 0, -1),
+            ),
+            (
+                "0001000000000000000000000000ea60010308746f7069632d6102000000000008746f7069632d6202000000\
+                 0000000001a2107e6f0b000001a2107e6e5e020008000000000000000002020002",
+                (1, 0, 1_795_573_050_974),
+            ),
+            (
+                "0001000000000000000000010000ea60020308746f7069632d6102000000000008746f7069632d6202000000\
+                 0000000001a2107e6f1d000001a2107e6e5e020008000000000000000002020002",
+                (2, 1, 1_795_573_050_974),
+            ),
+            (
+                "0001000000000000000000010000ea600401000001a2107e6f25000001a2107e6e5e02000800000000000000\
+                 0002020002",
+                (4, 1, 1_795_573_050_974),
+            ),
+        ];
+        for (hex, (status, epoch, start_ms)) in golden {
+            let digits = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+            let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
+            let value = TransactionLogValue::read(&bytes).expect("Kafka wrote it");
+            assert_eq!((value.status, value.producer_epoch), (status, epoch));
+            assert_eq!((value.timeout_ms, value.start_ms), (60_000, start_ms));
+            assert_eq!(value.encode(true), bytes);
+        }
+    }
+
     #[test]
     fn keys_are_read_back_and_unknown_versions_are_skipped() {
         assert_eq!(key("tx"), [0, 0, 0, 2, b't', b'x']);
