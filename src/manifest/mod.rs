@@ -6,6 +6,7 @@
 
 pub(crate) mod chain;
 pub mod client;
+mod clock;
 pub(crate) mod codec;
 pub(crate) mod edit;
 pub mod error;

@@ -2,13 +2,10 @@
 //!
 //! Owns how SlateDB is set up and what its errors mean. Each `Store::write` is one batch, atomic, and durable before it
 //! answers. SlateDB admits one writer: opening fences the one before, whose next write answers [`StoreError::Fenced`].
-//! Nothing else of the program names SlateDB.
+//! Nothing above the manifest names SlateDB.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use slatedb::config::{
@@ -16,14 +13,14 @@ use slatedb::config::{
     GarbageCollectorOptions, ScanOptions, Settings,
 };
 use slatedb::{CloseReason, Db, DbIterator, DbReader, DbReaderMode, ErrorKind, WriteBatch};
-use slatedb_common::{SystemClock, SystemClockTicker};
-use tokio::time::Instant;
+use slatedb_common::SystemClock;
 
+use super::clock::{self, Clock};
 use super::codec;
 use super::edit::{Broker, Term};
 use super::load::{Loader, Unloadable};
 use super::state::{Changes, RowKey, State};
-use crate::base::clock::{SharedClock, Timestamp, sleep};
+use crate::base::clock::SharedClock;
 use crate::base::units::ByteSize;
 use crate::object::{Locality, RawStore};
 
@@ -123,8 +120,11 @@ impl Store {
         expected_epoch: Option<u64>,
     ) -> Result<(Self, State), StoreError> {
         let clock = Arc::new(Clock::starting(&options.clock));
+        // Replaying the log already makes objects that carry the time.
+        clock.never_before(clock::newest_object(options).await?);
         let mut db = build(options, &clock, expected_epoch, true).await?;
-        let ahead = clock.never_before(last_write(&db).await?);
+        clock.never_before(clock::last_write(&db).await?);
+        let ahead = clock.ahead();
         if ahead > CLOCK_AHEAD_MAX {
             // Against the objects' own times the collector's cutoffs would lie in the future.
             tracing::warn!(
@@ -188,6 +188,13 @@ impl Store {
         }
     }
 
+    /// Writes the tables of what is in memory, as the database does by itself when they are full.
+    #[cfg(test)]
+    pub(super) async fn flush(&self) -> Result<(), StoreError> {
+        let whole = FlushOptions { flush_type: FlushType::MemTable };
+        Ok(self.db.flush_with_options(whole).await?)
+    }
+
     /// Closes the database; a clean close leaves little to replay.
     pub(crate) async fn close(self) {
         if let Err(error) = self.db.close().await {
@@ -240,13 +247,6 @@ async fn build(
         None => builder,
     };
     Ok(Box::pin(builder.build()).await?)
-}
-
-/// When the last batch was written, by the clock of who wrote it.
-async fn last_write(db: &Db) -> Result<Timestamp, StoreError> {
-    let flushed = db.manifest().last_l0_clock_tick();
-    let meta = db.get_key_value(codec::META).await?;
-    Ok(Timestamp(meta.map_or(flushed, |meta| meta.create_ts.max(flushed))))
 }
 
 /// The state as the writer last made it durable, for inspectors. Writes nothing, so it fences nobody.
@@ -316,46 +316,5 @@ fn settings(options: &Options) -> Settings {
         compactor_options: Some(CompactorOptions::default()),
         garbage_collector_options: Some(collector),
         ..Settings::default()
-    }
-}
-
-/// Wall time at the opening, then tokio's clock: it stands still when tokio's is paused.
-///
-/// SlateDB refuses writes at a time before that of the last write, so a clock that went back between two starts would shut
-/// the coordinator out. It shows no time before that one instead, and stands still until wall time has passed it.
-#[derive(Debug)]
-struct Clock {
-    opened_at: chrono::DateTime<chrono::Utc>,
-    opened: Instant,
-    never_before: AtomicI64,
-}
-
-impl Clock {
-    fn starting(wall: &SharedClock) -> Self {
-        let opened_at = chrono::DateTime::from_timestamp_millis(wall.now().0).unwrap_or_default();
-        Self { opened_at, opened: Instant::now(), never_before: AtomicI64::new(i64::MIN) }
-    }
-
-    /// Shows no time before `least` from now on, and says how far ahead of wall time that is.
-    fn never_before(&self, least: Timestamp) -> Duration {
-        let ahead = least.0.saturating_sub(self.now().timestamp_millis());
-        self.never_before.store(least.0, Ordering::Relaxed);
-        Duration::from_millis(u64::try_from(ahead).unwrap_or(0))
-    }
-}
-
-impl SystemClock for Clock {
-    fn now(&self) -> chrono::DateTime<chrono::Utc> {
-        let least = self.never_before.load(Ordering::Relaxed);
-        let least = chrono::DateTime::from_timestamp_millis(least).unwrap_or_default();
-        (self.opened_at + self.opened.elapsed()).max(least)
-    }
-
-    fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(sleep(duration))
-    }
-
-    fn ticker<'a>(&'a self, duration: Duration) -> SystemClockTicker<'a> {
-        SystemClockTicker::new(self, duration)
     }
 }
