@@ -22,7 +22,7 @@ use crate::base::watch;
 use crate::cluster::Image;
 use crate::cluster::config::ConfigRules;
 use crate::cluster::image::BrokerImage;
-use crate::manifest::edit::Term;
+use crate::manifest::edit::{Broker, Term};
 use crate::manifest::store::{self, Store, StoreError, read_term};
 use crate::object::{self, keys};
 
@@ -34,6 +34,9 @@ const REOPEN_WAITS: (Duration, Duration) = (Duration::from_millis(200), Duration
 
 /// How long a superseded coordinator tries to learn its successor's name: it must exit soon.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(3);
+
+/// Between two looks for that name.
+const SUCCESSOR_POLL: Duration = Duration::from_millis(100);
 
 /// How a coordinator is opened.
 #[derive(Debug, Clone)]
@@ -158,7 +161,8 @@ impl Office {
         let mut machine = Machine::start(&options.cluster_id, state, term, rules);
         let (changes, _) = machine.take_changes();
         store.write(&machine.state, &changes).await?;
-        tracing::info!(term = term.term, epoch = store.epoch(), "coordinator took office");
+        let epoch = store.epoch();
+        tracing::info!(term = term.term, epoch, incarnation = %incarnation.0, "coordinator took office");
         Ok(Self { store, machine, waiting: BTreeMap::new(), next_ticket: 0 })
     }
 
@@ -299,24 +303,22 @@ impl Owner {
 
     /// Says who took over, and ends. Whoever waits or asks from now on learns it too.
     async fn superseded(self) {
-        let read = tokio::time::timeout(SUCCESSOR_WAIT, read_term(&self.store_options));
-        let successor = match Box::pin(read).await {
-            Ok(Ok(Some((term, broker)))) if term.incarnation != self.options.incarnation => {
-                Successor {
-                    broker: term.broker,
-                    incarnation: term.incarnation,
-                    registered: broker.filter(|b| b.incarnation == term.incarnation).map(
-                        |broker| BrokerImage {
-                            id: term.broker,
-                            rack: broker.rack,
-                            listeners: broker.listeners,
-                            incarnation: broker.incarnation,
-                        },
-                    ),
-                }
-            }
-            // It has opened the manifest and not yet signed its term, or the store does not answer.
-            _ => Successor {
+        let named = tokio::time::timeout(SUCCESSOR_WAIT, self.successor_named());
+        let successor = match Box::pin(named).await {
+            Ok((term, broker)) => Successor {
+                broker: term.broker,
+                incarnation: term.incarnation,
+                registered: broker.filter(|b| b.incarnation == term.incarnation).map(|broker| {
+                    BrokerImage {
+                        id: term.broker,
+                        rack: broker.rack,
+                        listeners: broker.listeners,
+                        incarnation: broker.incarnation,
+                    }
+                }),
+            },
+            // It died before it signed its term, or the store does not answer.
+            Err(_) => Successor {
                 broker: self.options.broker,
                 incarnation: Incarnation(uuid::Uuid::nil()),
                 registered: None,
@@ -324,6 +326,22 @@ impl Owner {
         };
         tracing::error!(successor = %successor.incarnation, broker = %successor.broker, "coordinator superseded");
         self.successor.send_replace(Some(successor));
+    }
+}
+
+impl Owner {
+    /// Reads who holds the term until it is somebody else: a successor opens the manifest first and signs then.
+    async fn successor_named(&self) -> (Term, Option<Broker>) {
+        loop {
+            match read_term(&self.store_options).await {
+                Ok(Some((term, broker))) if term.incarnation != self.options.incarnation => {
+                    return (term, broker);
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "successor could not be read"),
+            }
+            sleep(SUCCESSOR_POLL).await;
+        }
     }
 }
 

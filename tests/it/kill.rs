@@ -49,6 +49,7 @@ async fn acknowledged_records_outlive_kills() {
             topic: TOPIC.to_owned(),
             partitions: PARTITIONS,
             rng: Rng::from_seed(rng.u64()),
+            is_patient: true,
             stop: Arc::clone(&stop),
             acked: Arc::clone(&acked),
         };
@@ -67,7 +68,7 @@ async fn acknowledged_records_outlive_kills() {
         }
         let acked = snapshot(&acked);
         ensure!(acked.len() as u64 == written, "{written} written, {} acknowledged", acked.len());
-        check(&acked, &read_values(stand).await?, true)?;
+        check(&acked, &read_values(stand, TOPIC).await?, true)?;
         println!("{:?}: {written} records", stand.place);
         Ok(())
     })
@@ -94,13 +95,13 @@ async fn kill_repeatedly(
             stand.settings.start_and_kill(Duration::from_millis(rng.below(150)))?;
         }
         stand.start().await.with_context(|| format!("after kill {kill}"))?;
-        let found = check(&before, &read_values(stand).await?, false);
+        let found = check(&before, &read_values(stand, TOPIC).await?, false);
         found.with_context(|| format!("after kill {kill}"))?;
     }
     Ok(())
 }
 
-async fn wait_for_progress(acked: &Mutex<Vec<Acked>>) -> anyhow::Result<()> {
+pub(crate) async fn wait_for_progress(acked: &Mutex<Vec<Acked>>) -> anyhow::Result<()> {
     let before = acked.lock().unwrap_or_else(PoisonError::into_inner).len();
     let started = Instant::now();
     while started.elapsed() < PATIENCE {
@@ -112,15 +113,15 @@ async fn wait_for_progress(acked: &Mutex<Vec<Acked>>) -> anyhow::Result<()> {
     bail!("nothing was acknowledged for {PATIENCE:?}")
 }
 
-fn snapshot(acked: &Mutex<Vec<Acked>>) -> Vec<Acked> {
+pub(crate) fn snapshot(acked: &Mutex<Vec<Acked>>) -> Vec<Acked> {
     acked.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Values by partition and offset.
-type Log = BTreeMap<(i32, i64), String>;
+pub(crate) type Log = BTreeMap<(i32, i64), String>;
 
-async fn read_values(stand: &Stand) -> anyhow::Result<Log> {
-    let records = read_all(&stand.client, TOPIC).await?;
+pub(crate) async fn read_values(stand: &Stand, topic: &str) -> anyhow::Result<Log> {
+    let records = read_all(&stand.client, topic).await?;
     let value = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let read = records.into_iter().map(|one| {
         let place = (one.partition, one.offset.0);
@@ -130,7 +131,7 @@ async fn read_values(stand: &Stand) -> anyhow::Result<Log> {
 }
 
 /// Whether every acknowledged record is at its offset, and nothing is there twice.
-fn check(acked: &[Acked], log: &Log, is_final: bool) -> anyhow::Result<()> {
+pub(crate) fn check(acked: &[Acked], log: &Log, is_final: bool) -> anyhow::Result<()> {
     for Acked { partition, offset, value } in acked {
         let found = log.get(&(*partition, *offset));
         let brief = &value[..value.len().min(30)];

@@ -51,6 +51,8 @@ pub(crate) struct Writer {
     pub(crate) topic: String,
     pub(crate) partitions: i32,
     pub(crate) rng: Rng,
+    /// Whether it waits for a broker that is gone, even when it was told to stop.
+    pub(crate) is_patient: bool,
     /// Set, the writer sends nothing new and returns when everything is answered.
     pub(crate) stop: Arc<AtomicBool>,
     /// Everything that was acknowledged, in that order.
@@ -100,7 +102,8 @@ impl Writer {
             let before = state.answered;
             match self.write(&mut state) {
                 Ok(()) => return Ok(state.written),
-                Err(Broken::Connection) => {}
+                Err(Broken::Connection) if self.is_patient || !self.is_told_to_stop() => {}
+                Err(Broken::Connection) => return Ok(state.written),
                 Err(Broken::Refused(code)) => {
                     refusals = if state.answered > before { 0 } else { refusals + 1 };
                     ensure!(refusals < REFUSALS_MAX, "{}: refused with code {code}", self.name);
@@ -110,6 +113,10 @@ impl Writer {
         }
     }
 
+    fn is_told_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Sends what is pending again, in order, and goes on.
     fn write(&self, state: &mut State) -> Result<(), Broken> {
         let mut wire = Wire::connect(&self.address).ok_or(Broken::Connection)?;
@@ -117,7 +124,7 @@ impl Writer {
             wire.send(&self.request(pending), PRODUCE_VERSION)?;
         }
         loop {
-            let stop = self.stop.load(Ordering::Relaxed);
+            let stop = self.is_told_to_stop();
             if stop && state.pending.is_empty() {
                 return Ok(());
             }

@@ -20,5 +20,6 @@ mod place;
 mod produce_fetch;
 mod restart;
 mod retention;
+mod takeover;
 mod topics;
 mod transactions;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -105,6 +106,23 @@ impl Stand {
             return Ok(());
         }
         broker.kill()
+    }
+
+    /// Waits until the broker has ended by itself: its exit status, and what it said last.
+    pub(crate) fn exited(&mut self) -> anyhow::Result<(ExitStatus, String)> {
+        let broker = self.broker.take().context("no broker runs")?;
+        Ok((broker.exited()?, self.settings.log_tail()))
+    }
+
+    /// Puts another running broker in the place of this one.
+    pub(crate) async fn replace(
+        &mut self,
+        settings: Settings,
+        broker: Broker,
+    ) -> anyhow::Result<()> {
+        self.client = client(&broker.address).await?;
+        (self.settings, self.broker) = (settings, Some(broker));
+        Ok(())
     }
 
     /// A client with connections of its own.

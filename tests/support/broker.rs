@@ -89,6 +89,14 @@ impl Settings {
         self.folder.join("broker.log")
     }
 
+    /// The last incarnation that took office, as the process said it.
+    pub(crate) fn incarnation(&self) -> Option<String> {
+        let text = fs::read_to_string(self.log()).ok()?;
+        let line = text.lines().rfind(|line| line.contains("coordinator took office"))?;
+        let (_, said) = line.split_once("incarnation=")?;
+        Some(said.split_whitespace().next()?.to_owned())
+    }
+
     /// The last lines that the process said, for a failure's report.
     pub(crate) fn log_tail(&self) -> String {
         let text = fs::read_to_string(self.log()).unwrap_or_default();
@@ -130,16 +138,21 @@ impl Broker {
     }
 
     /// Asks the process to stop (SIGTERM) and gives its exit status.
-    pub(crate) fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+    pub(crate) fn terminate(self) -> anyhow::Result<ExitStatus> {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
         ensure!(asked.success(), "could not signal the broker");
+        self.exited()
+    }
+
+    /// Waits until the process has ended, and gives its exit status.
+    pub(crate) fn exited(mut self) -> anyhow::Result<ExitStatus> {
         for _ in 0..PATIENCE.as_millis() / POLL_INTERVAL.as_millis() {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
             thread::sleep(POLL_INTERVAL);
         }
-        bail!("the broker did not stop in {PATIENCE:?}")
+        bail!("the broker did not end in {PATIENCE:?}")
     }
 }
 
