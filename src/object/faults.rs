@@ -15,8 +15,9 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    CopyOptions, Extensions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions, Result,
 };
 
 use super::error::RawFault;
@@ -55,7 +56,17 @@ impl Faults {
 
     /// Sets what is drawn from now on.
     pub fn set_rates(&self, rates: Rates) {
+        self.shared.plan.set_rates(vec![rates]);
+    }
+
+    /// Sets what is drawn from now on, place by place: for each call the first that is for its name counts.
+    pub fn set_rates_of_places(&self, rates: Vec<Rates>) {
         self.shared.plan.set_rates(rates);
+    }
+
+    /// Answers so many calls more, and then none: where its caller stands then is where it crashes. None: it answers again.
+    pub fn fall_silent_after(&self, calls: Option<u64>) {
+        self.shared.plan.fall_silent_after(calls);
     }
 
     /// Adds a fault for certain calls. Scripts come before draws; the first that fits and is not used up counts.
@@ -98,6 +109,9 @@ impl Faults {
 
     /// Logs a call, waits as long as it takes, and says what goes wrong with it.
     async fn enter(&self, op: Op, path: &str, detail: &str) -> (u64, Option<Fault>) {
+        if self.shared.plan.is_silent() {
+            std::future::pending::<()>().await;
+        }
         let call = self.shared.calls.begin(op, path, detail);
         let (latency, fault) = self.shared.plan.draw(op, path);
         if !latency.is_zero() {
@@ -183,6 +197,13 @@ impl FaultStore {
                 self.land_later(path, payload, options, delay);
                 Err(reset())
             }
+            Some(Fault::Lose) => {
+                Ok(PutResult { e_tag: None, version: None, extensions: Extensions::default() })
+            }
+            Some(Fault::Overwrite) => {
+                let options = PutOptions { mode: PutMode::Overwrite, ..options };
+                self.inner.put_opts(path, payload, options).await
+            }
             Some(Fault::Twice(delay)) => {
                 let done = apply().await;
                 self.land_later(path, payload, options, delay);
@@ -210,7 +231,7 @@ impl FaultStore {
         request: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         match fault {
-            None | Some(Fault::Twice(_)) => request.await,
+            None | Some(Fault::Twice(_) | Fault::Lose | Fault::Overwrite) => request.await,
             Some(Fault::FailBefore | Fault::Late(_)) => Err(reset()),
             Some(Fault::FailAfter) => request.await.and(Err(reset())),
             Some(Fault::Status(code)) => Err(status(code, path)),

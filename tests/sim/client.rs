@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     ApiKey, BrokerId, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse,
-    MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, RequestHeader,
-    ResponseHeader, TopicName,
+    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
+    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
+    RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use thalweg::handlers::{Answering, Outcome, Request, Session, Step};
@@ -25,6 +30,8 @@ pub(crate) const PARTITIONS: i32 = 2;
 const PRODUCE: i16 = 9;
 const FETCH: i16 = 12;
 const METADATA: i16 = 9;
+const LIST_OFFSETS: i16 = 7;
+const EPOCH_END: i16 = 4;
 const INIT_PRODUCER_ID: i16 = 4;
 
 /// What one batch was answered.
@@ -119,26 +126,54 @@ impl Client {
         offset: i64,
         max_wait_ms: i32,
     ) -> Vec<(i64, String)> {
-        let part = FetchPartition::default()
-            .with_partition(partition)
-            .with_fetch_offset(offset)
-            .with_partition_max_bytes(1 << 20);
-        let topic = FetchTopic::default()
-            .with_topic(TopicName(StrBytes::from_static_str(TOPIC)))
-            .with_partitions(vec![part]);
-        let request = FetchRequest::default()
-            .with_replica_id(BrokerId(-1))
-            .with_max_wait_ms(max_wait_ms)
-            .with_min_bytes(1)
-            .with_max_bytes(1 << 20)
-            .with_session_epoch(-1)
-            .with_topics(vec![topic]);
+        let request = fetch_request(partition, offset, max_wait_ms);
         let response: Option<FetchResponse> = self.call(ApiKey::Fetch, FETCH, &request).await;
         let records = response.and_then(|response| {
             let part = response.responses.first()?.partitions.first()?.clone();
             (part.error_code == 0).then_some(part.records)?
         });
         records.map_or_else(Vec::new, |records| decode_records(records, offset))
+    }
+
+    /// ListOffsets of one partition: error and offset.
+    pub(crate) async fn list_offset(&self, partition: i32, timestamp: i64) -> (i16, i64) {
+        let part = ListOffsetsPartition::default()
+            .with_partition_index(partition)
+            .with_timestamp(timestamp);
+        let topic = ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_partitions(vec![part]);
+        let request =
+            ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]);
+        let response: Option<ListOffsetsResponse> =
+            self.call(ApiKey::ListOffsets, LIST_OFFSETS, &request).await;
+        let part = &response.expect("an answer").topics[0].partitions[0];
+        (part.error_code, part.offset)
+    }
+
+    /// OffsetForLeaderEpoch of one partition: error and end of the epoch.
+    pub(crate) async fn epoch_end(&self, partition: i32, epoch: i32) -> (i16, i64) {
+        let part = OffsetForLeaderPartition::default()
+            .with_partition(partition)
+            .with_current_leader_epoch(-1)
+            .with_leader_epoch(epoch);
+        let topic = OffsetForLeaderTopic::default()
+            .with_topic(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_partitions(vec![part]);
+        let request = OffsetForLeaderEpochRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_topics(vec![topic]);
+        let response: Option<OffsetForLeaderEpochResponse> =
+            self.call(ApiKey::OffsetForLeaderEpoch, EPOCH_END, &request).await;
+        let part = &response.expect("an answer").topics[0].partitions[0];
+        (part.error_code, part.end_offset)
+    }
+
+    /// The error that a fetch from `offset` is answered with.
+    pub(crate) async fn fetch_error(&self, partition: i32, offset: i64) -> i16 {
+        let response: Option<FetchResponse> =
+            self.call(ApiKey::Fetch, FETCH, &fetch_request(partition, offset, 0)).await;
+        response.expect("an answer").responses[0].partitions[0].error_code
     }
 
     async fn call<R: Decodable>(
@@ -163,6 +198,23 @@ impl Client {
             Step::Pipelined(answering) | Step::Alone(answering) => answering,
         }
     }
+}
+
+fn fetch_request(partition: i32, offset: i64, max_wait_ms: i32) -> FetchRequest {
+    let part = FetchPartition::default()
+        .with_partition(partition)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_static_str(TOPIC)))
+        .with_partitions(vec![part]);
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(max_wait_ms)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic])
 }
 
 /// The versions used here are all flexible: their response header is version 1.

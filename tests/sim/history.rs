@@ -62,3 +62,49 @@ impl History {
         }
     }
 }
+
+/// Claims about the checks themselves: each lie of a client or a log is noticed, by the name of the promise it breaks.
+mod tests {
+    use super::*;
+
+    fn log(values: &[&str]) -> BTreeMap<(i32, i64), String> {
+        (0..).zip(values).map(|(offset, value)| ((0, offset), (*value).to_owned())).collect()
+    }
+
+    fn verdict(acked: &[(i64, &str)], read: &[(i64, &str)], values: &[&str]) -> String {
+        let check = std::panic::AssertUnwindSafe(|| {
+            let mut history = History::default();
+            for (at, value) in acked {
+                history.acked(0, *at, &[(*value).to_owned()]);
+            }
+            for (at, value) in read {
+                history.read(0, *at, (*value).to_owned());
+            }
+            history.check(&log(values));
+        });
+        let Err(panic) = std::panic::catch_unwind(check) else { return "sound".to_owned() };
+        panic.downcast_ref::<String>().cloned().expect("a message with values")
+    }
+
+    #[test]
+    fn every_lie_has_a_name() {
+        let sound = ["p0-0", "p1-0", "p0-1"];
+        assert_eq!(verdict(&[(0, "p0-0"), (2, "p0-1")], &[(1, "p1-0")], &sound), "sound");
+        let lies = [
+            ("AckedDurable", verdict(&[(3, "p0-2")], &[], &sound)),
+            ("AckedDurable", verdict(&[(1, "p0-0")], &[], &sound)),
+            ("inconsistent-offsets", verdict(&[(0, "p0-0"), (0, "p1-0")], &[], &sound)),
+            ("ReadPrefix", verdict(&[], &[(1, "p1-0"), (1, "p0-0")], &sound)),
+            ("ReadPrefix", verdict(&[], &[(3, "p0-2")], &sound)),
+            ("NoDuplicate", verdict(&[], &[], &["p0-0", "p0-0"])),
+            ("NoReorder", verdict(&[], &[], &["p0-1", "p0-0"])),
+        ];
+        for (name, verdict) in lies {
+            assert!(verdict.contains(name), "{name}: {verdict}");
+        }
+        let mut gap = log(&sound);
+        gap.remove(&(0, 1));
+        let check = std::panic::catch_unwind(|| History::default().check(&gap));
+        assert!(check.is_err(), "a gap is noticed");
+    }
+}

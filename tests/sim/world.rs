@@ -2,33 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
 use thalweg::base::clock::{Clock, SharedClock, Timestamp, TokioClock, sleep};
-use thalweg::base::ids::ProducerId;
 use thalweg::base::rng::Rng;
 use thalweg::base::task;
 use thalweg::config::Config;
 use thalweg::manifest::client::Endpoint;
-use thalweg::node::{Broker, Surroundings};
-use thalweg::object::build::memory;
-use thalweg::object::faults::{Faults, Rates};
-use thalweg::object::{Locality, Store};
-use thalweg::record::Compression;
-use thalweg::record::build::BatchBuilder;
+use thalweg::node::{self, Broker, Surroundings};
+use thalweg::object::build::{memory, test_disk};
+use thalweg::object::faults::{Fault, Faults, Op, Rates, Script};
+use thalweg::object::{Locality, Store, TestDisk};
 use thalweg::telemetry;
 
-use super::client::{Answer, Client, PARTITIONS};
-use super::history::History;
+use super::audit::{self, Audit};
+use super::client::Client;
+use super::producers::{Actors, Clients, SharedClients, lock, read_all, settle};
 
 const LIVES: u64 = 4;
-const PRODUCERS: usize = 3;
-/// Batches of one producer in flight at once.
-const IN_FLIGHT_MAX: u64 = 3;
 /// Once faults have stopped everything is answered within this time.
 const LIVELY: Duration = Duration::from_secs(300);
+/// Where wall clocks begin. They differ by less than a day from life to life: the one thing that the metadata's store
+/// assumes of clocks.
+pub(crate) const WALL: Timestamp = Timestamp(1_700_000_000_000);
+const WALL_SPREAD_MS: u64 = 20 * 3_600_000;
+
+/// The log at the end, by partition and offset.
+type Log = BTreeMap<(i32, i64), String>;
 
 /// What a run left behind, to compare two of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,54 +39,112 @@ pub(crate) struct Report {
     pub(crate) acked: u64,
 }
 
-/// A batch that a producer has yet to see acknowledged.
-#[derive(Debug, Clone)]
-struct Batch {
-    partition: i32,
-    base_sequence: i32,
-    values: Vec<String>,
-}
-
-/// One producer, over all lives.
-#[derive(Debug)]
-struct Producer {
-    name: usize,
-    id: Option<i64>,
-    next_number: u64,
-    next_sequence: Vec<i32>,
-    /// Sent or not, not acknowledged, in order.
-    waiting: Vec<Batch>,
-}
-
-/// What clients keep when a broker dies.
-#[derive(Debug)]
-struct Clients {
-    producers: Vec<Producer>,
-    history: History,
-    next_offset: Vec<i64>,
-}
-
 struct World {
     rng: Rng,
     faults: Faults,
     store: Store,
-    clients: Arc<Mutex<Clients>>,
+    /// The store as it is, for looking at it from outside.
+    sound: Store,
+    clients: SharedClients,
+    audit: Audit,
     /// Simulated wall time at the start of the next life.
     wall: Timestamp,
 }
 
+/// What one life is like.
+#[derive(Debug, Clone, Copy)]
+struct Weather {
+    data: bool,
+    metadata: bool,
+}
+
 /// Runs one seed to its end; panics when a promise is broken.
 pub(crate) fn run(seed: u64) -> Report {
-    let name = format!("seed {seed}");
-    // The harness shows the seed of whatever fails on this thread.
-    let _shown = Shown(name);
+    let _shown = Shown::new(seed);
     let mut world = World::new(seed);
     for _ in 0..LIVES {
         world.life();
     }
     world.last_life();
-    let clients = lock(&world.clients);
-    Report { trace: world.faults.log(), acked: clients.history.acked_count() }
+    world.report()
+}
+
+/// A run on a local disk whose machine loses power at the end of each life: what was not synced is gone, or is not.
+pub(crate) fn run_on_a_disk(seed: u64) -> u64 {
+    let _shown = Shown::new(seed);
+    let mut world = World::new(seed);
+    let disk = TestDisk::new(Arc::new(Still(WALL)));
+    for _ in 0..=LIVES {
+        world.sound = test_disk(&disk).expect("a disk that works");
+        world.store = world.sound.wrapped(|raw| world.faults.wrap(raw));
+        world.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
+        let length = Duration::from_millis(100 + world.rng.below(4_000));
+        on_a_runtime(async {
+            let weather = Weather { data: false, metadata: false };
+            let _ = tokio::time::timeout(length, world.live(weather, LIVELY, 0)).await;
+        });
+        disk.crash(Some(&world.rng));
+        task::assert_no_panics();
+    }
+    world.sound = test_disk(&disk).expect("a disk that works");
+    world.store = world.sound.clone();
+    world.last_life();
+    lock(&world.clients).history.acked_count()
+}
+
+/// A run over a store that lies about puts of data, from the `nth` of each life on. Some promise must break.
+pub(crate) fn run_with_a_lie(seed: u64, lie: Fault, nth: u32) {
+    let mut world = World::new(seed);
+    for _ in 0..LIVES {
+        world.faults.script(Script::next(Op::Put, "/w/", lie).after(nth).times(u32::MAX));
+        world.life();
+        world.faults.stop();
+    }
+    world.last_life();
+}
+
+/// A life that ends in a crash, a recovery that stops after so many calls of the store, and another that does not: the log
+/// that it finds. None: the first recovery was through before.
+pub(crate) fn recover_twice(seed: u64, calls: u64) -> Option<Log> {
+    let _shown = Shown::new(seed);
+    let mut world = World::new(seed);
+    world.rough_life();
+    world.faults.fall_silent_after(Some(calls));
+    let through = on_a_runtime(async {
+        world.faults.begin_chapter("recovery");
+        tokio::time::timeout(LIVELY, world.start()).await.is_ok()
+    });
+    task::assert_no_panics();
+    world.faults.fall_silent_after(None);
+    let found = world.last_life();
+    (!through).then_some(found)
+}
+
+/// A broker whose metadata does not answer for a while: what clients had acknowledged before, in and after that time.
+pub(crate) fn outlive_an_outage_of_the_metadata(seed: u64) -> [u64; 3] {
+    let _shown = Shown::new(seed);
+    let world = World::new(seed);
+    world.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
+    let acked = || lock(&world.clients).history.acked_count();
+    let counts = on_a_runtime(async {
+        let broker = world.start().await.expect("a healthy store");
+        let actors = Actors::of(&broker, &world.clients, &world.rng);
+        sleep(Duration::from_secs(5)).await;
+        let before = acked();
+        let away = Rates { only: "/meta/".to_owned(), unavailable: 1000, ..Rates::default() };
+        let others = Rates { latency: calm(), ..Rates::default() };
+        world.faults.set_rates_of_places(vec![away, others]);
+        sleep(Duration::from_secs(60)).await;
+        let during = acked() - before;
+        world.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
+        sleep(Duration::from_secs(30)).await;
+        let after = acked() - before - during;
+        drop(actors);
+        committed(&broker).await;
+        [before, during, after]
+    });
+    task::assert_no_panics();
+    counts
 }
 
 /// The store's own clock, for modification times: it outlives every runtime, so it must not follow one.
@@ -98,22 +157,33 @@ impl Clock for Still {
     }
 }
 
-struct Shown(String);
+/// Panics of tasks are kept for the whole process: runs that look for them share this, runs in which they are meant are
+/// alone.
+pub(crate) static ALONE: RwLock<()> = RwLock::new(());
+
+/// A run in which nothing may panic; shows the seed of what does.
+struct Shown {
+    seed: u64,
+    _among_others: RwLockReadGuard<'static, ()>,
+}
+
+impl Shown {
+    fn new(seed: u64) -> Self {
+        let among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
+        Self { seed, _among_others: among_others }
+    }
+}
 
 impl Drop for Shown {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("simulation failed at {}: replay with SIM_SEED", self.0);
+            eprintln!("simulation failed at seed {}: replay with SIM_SEED", self.seed);
         }
     }
 }
 
-fn lock(clients: &Mutex<Clients>) -> MutexGuard<'_, Clients> {
-    clients.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Runs `future` on a runtime of its own, with the clock paused. Dropping the runtime ends every task where it stands.
-fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -122,39 +192,76 @@ fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
+fn calm() -> (Duration, Duration) {
+    (Duration::from_millis(1), Duration::from_millis(40))
+}
+
+/// A broker over `store` as it is started everywhere here.
+pub(crate) async fn start(store: &Store, wall: Timestamp, rng: Rng) -> Result<Broker, node::Error> {
+    let clock: SharedClock = Arc::new(TokioClock::starting_at(wall));
+    let config = Config::with([("num.partitions", "2"), ("wal.flush.ms", "20")]).expect("settings");
+    let surroundings = Surroundings { clock, rng, store: Some(store.clone()) };
+    let endpoint = Endpoint { host: "sim".to_owned(), port: 9092 };
+    let endpoints = BTreeMap::from([("PLAINTEXT".to_owned(), endpoint)]);
+    let metrics = telemetry::Registry::new();
+    Box::pin(Broker::start(Arc::new(config), surroundings, endpoints, &metrics)).await
+}
+
+/// Waits until the manifest has every slot that is stable.
+async fn committed(broker: &Broker) {
+    loop {
+        if broker.registry().wal().is_some_and(|wal| wal.committed() >= wal.stable()) {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 impl World {
     fn new(seed: u64) -> Self {
         let rng = Rng::from_seed(seed);
         let faults = Faults::new(Rng::from_seed(rng.u64()));
-        let wall = Timestamp(1_700_000_000_000);
-        let clock: SharedClock = Arc::new(Still(wall));
-        let raw = memory(clock).raw();
-        let store = Store::new(faults.wrap(raw), Locality::Bucket);
-        let producer = |name| Producer {
-            name,
-            id: None,
-            next_number: 0,
-            next_sequence: vec![0; PARTITIONS as usize],
-            waiting: Vec::new(),
-        };
-        let clients = Clients {
-            producers: (0..PRODUCERS).map(producer).collect(),
-            history: History::default(),
-            next_offset: vec![0; PARTITIONS as usize],
-        };
-        Self { rng, faults, store, clients: Arc::new(Mutex::new(clients)), wall }
+        let clock: SharedClock = Arc::new(Still(WALL));
+        let sound = memory(clock);
+        let store = Store::new(faults.wrap(sound.raw()), Locality::Bucket);
+        let (clients, audit) = (Clients::new(), Audit::default());
+        Self { rng, faults, store, sound, clients, audit, wall: WALL }
     }
 
-    fn rates(&self) -> Rates {
-        let ms = Duration::from_millis;
-        // Half of the lives are calm: then only the end of the life is a fault.
-        let some = |most: u64| u16::try_from(self.rng.below(most + 1)).expect("small");
-        if self.rng.below(2) == 0 {
-            return Rates { latency: (ms(1), ms(40)), ..Rates::default() };
+    fn report(&self) -> Report {
+        let acked = lock(&self.clients).history.acked_count();
+        Report { trace: self.faults.log(), acked }
+    }
+
+    /// Half of the lives are calm: then only the end of the life is a fault.
+    fn weather(&self) -> Weather {
+        match self.rng.below(8) {
+            0..4 => Weather { data: false, metadata: false },
+            4..6 => Weather { data: true, metadata: false },
+            6 => Weather { data: false, metadata: true },
+            _ => Weather { data: true, metadata: true },
         }
+    }
+
+    fn set_weather(&self, weather: Weather) {
+        let mut places = Vec::new();
+        if weather.data {
+            places.push(self.rates("/w/"));
+        }
+        if weather.metadata {
+            // Told 409 or 412 of what nobody wrote, the metadata's store rightly believes in another writer.
+            places.push(Rates { conflict: 0, precondition: 0, ..self.rates("/meta/") });
+        }
+        places.push(Rates { latency: calm(), ..Rates::default() });
+        self.faults.set_rates_of_places(places);
+    }
+
+    fn rates(&self, only: &str) -> Rates {
+        let ms = Duration::from_millis;
+        let some = |most: u64| u16::try_from(self.rng.below(most + 1)).expect("small");
         Rates {
             latency: (ms(1), ms(80)),
-            only: "/w/".to_owned(),
+            only: only.to_owned(),
             fail_before: some(60),
             fail_after: some(60),
             conflict: some(20),
@@ -173,227 +280,100 @@ impl World {
 
     /// One life of a broker, or two that overlap.
     fn life(&mut self) {
-        self.faults.set_rates(self.rates());
+        let weather = self.weather();
+        self.set_weather(weather);
         let length = Duration::from_millis(100 + self.rng.below(8_000));
         let end = self.rng.below(4);
         on_a_runtime(async {
             self.faults.begin_chapter("life");
-            let whole = async {
-                let broker = self.start().await;
-                let actors = self.actors(&broker);
-                match end {
-                    // A crash: the runtime is dropped with everything on it.
-                    0 | 1 => std::future::pending().await,
-                    2 => {
-                        sleep(length / 2).await;
-                        drop(actors);
-                        broker.shutdown(Duration::from_secs(5)).await;
-                    }
-                    _ => {
-                        sleep(length / 2).await;
-                        let successor = self.start().await;
-                        drop(actors);
-                        let _actors = self.actors(&successor);
-                        broker.failed().await;
-                        std::future::pending().await
-                    }
-                }
-            };
             // An error is the crash that was meant.
-            let _ = tokio::time::timeout(length, whole).await;
+            let _ = tokio::time::timeout(length, self.live(weather, length, end)).await;
         });
-        task::assert_no_panics();
-        self.wall = Timestamp(self.wall.0 + 3_600_000);
+        self.end_of_life();
     }
 
-    /// The life in which nothing fails: all is acknowledged, and the log is read from end to end.
-    fn last_life(&mut self) {
+    async fn live(&self, weather: Weather, length: Duration, end: u64) {
+        let Some(broker) = self.start_in(weather).await else { return };
+        let actors = Actors::of(&broker, &self.clients, &self.rng);
+        match end {
+            2 => {
+                sleep(length / 2).await;
+                drop(actors);
+                broker.shutdown(Duration::from_secs(5)).await;
+            }
+            3 => {
+                sleep(length / 2).await;
+                let Some(successor) = self.start_in(weather).await else { return };
+                drop(actors);
+                let _actors = Actors::of(&successor, &self.clients, &self.rng);
+                broker.failed().await;
+                std::future::pending().await
+            }
+            // A crash: the runtime is dropped with everything on it. Nobody took over, so nothing else ends it.
+            _ => {
+                let error = broker.failed().await;
+                assert!(weather.metadata, "CoordinatorFence: a node alone gave up: {error}");
+            }
+        }
+    }
+
+    /// None: the process exits, as it may when its metadata does not answer.
+    async fn start_in(&self, weather: Weather) -> Option<Broker> {
+        match self.start().await {
+            Ok(broker) => Some(broker),
+            Err(error) => {
+                assert!(weather.metadata, "a broker starts over any store that recovers: {error}");
+                None
+            }
+        }
+    }
+
+    /// A life of three seconds in bad weather that ends in a crash.
+    fn rough_life(&mut self) {
+        self.set_weather(Weather { data: true, metadata: false });
+        on_a_runtime(async {
+            self.faults.begin_chapter("rough life");
+            let weather = Weather { data: true, metadata: false };
+            let _ =
+                tokio::time::timeout(Duration::from_secs(3), self.live(weather, LIVELY, 0)).await;
+        });
+        self.end_of_life();
         self.faults.stop();
-        let log = on_a_runtime(async {
+    }
+
+    fn end_of_life(&mut self) {
+        task::assert_no_panics();
+        let found = on_a_runtime(audit::objects(&self.sound));
+        self.audit.compare(found);
+        let later = i64::try_from(self.rng.below(WALL_SPREAD_MS)).expect("less than a day");
+        self.wall = Timestamp(WALL.0 + later);
+    }
+
+    /// The life in which nothing fails: all is acknowledged, committed once, and the log is read from end to end. Gives
+    /// the log as the recovery found it.
+    fn last_life(&mut self) -> Log {
+        self.faults.stop();
+        let (found, log) = on_a_runtime(async {
             self.faults.begin_chapter("last life");
             let whole = async {
-                let broker = self.start().await;
+                let broker = self.start().await.expect("a healthy store");
                 let client = Client::new(&broker);
-                self.settle(&client).await;
+                let found = read_all(&client).await;
+                settle(&client, &self.clients).await;
                 let log = read_all(&client).await;
+                committed(&broker).await;
+                audit::check_manifest(&broker, &self.sound).await;
                 broker.shutdown(Duration::from_secs(60)).await;
-                log
+                (found, log)
             };
             tokio::time::timeout(LIVELY, whole).await.expect("liveness once faults stop")
         });
-        task::assert_no_panics();
+        self.end_of_life();
         lock(&self.clients).history.check(&log);
+        found
     }
 
-    async fn start(&self) -> Broker {
-        let clock: SharedClock = Arc::new(TokioClock::starting_at(self.wall));
-        let config =
-            Config::with([("num.partitions", "2"), ("wal.flush.ms", "20")]).expect("settings");
-        let rng = Rng::from_seed(self.rng.u64());
-        let surroundings = Surroundings { clock, rng, store: Some(self.store.clone()) };
-        let endpoint = Endpoint { host: "sim".to_owned(), port: 9092 };
-        let endpoints = BTreeMap::from([("PLAINTEXT".to_owned(), endpoint)]);
-        let metrics = telemetry::Registry::new();
-        let starting = Broker::start(Arc::new(config), surroundings, endpoints, &metrics);
-        Box::pin(starting).await.expect("a broker starts over any store that recovers")
+    async fn start(&self) -> Result<Broker, node::Error> {
+        start(&self.store, self.wall, Rng::from_seed(self.rng.u64())).await
     }
-
-    fn actors(&self, broker: &Broker) -> Actors {
-        let mut tasks = Vec::new();
-        let client = Client::new(broker);
-        for producer in 0..PRODUCERS {
-            let rng = Rng::from_seed(self.rng.u64());
-            let run = produce(client.clone(), Arc::clone(&self.clients), producer, rng);
-            tasks.push(task::spawn("sim-producer", run).abort_handle());
-        }
-        let run = consume(Client::new(broker), Arc::clone(&self.clients));
-        tasks.push(task::spawn("sim-consumer", run).abort_handle());
-        Actors(tasks)
-    }
-
-    /// Sends what is waiting until all of it is acknowledged.
-    async fn settle(&self, client: &Client) {
-        while !client.create_topic().await {
-            sleep(Duration::from_millis(100)).await;
-        }
-        for producer in 0..PRODUCERS {
-            while send_waiting(client, &self.clients, producer).await {
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-/// Clients of one broker; dropping this disconnects them.
-struct Actors(Vec<tokio::task::AbortHandle>);
-
-impl Drop for Actors {
-    fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
-        }
-    }
-}
-
-async fn produce(client: Client, clients: Arc<Mutex<Clients>>, producer: usize, rng: Rng) {
-    while !client.create_topic().await {
-        sleep(Duration::from_millis(100)).await;
-    }
-    loop {
-        let id = lock(&clients).producers[producer].id;
-        if id.is_none() {
-            let fresh = client.init_producer_id().await;
-            lock(&clients).producers[producer].id = fresh;
-            sleep(Duration::from_millis(20)).await;
-            continue;
-        }
-        {
-            let mut clients = lock(&clients);
-            let producer = &mut clients.producers[producer];
-            while (producer.waiting.len() as u64) < 1 + rng.below(IN_FLIGHT_MAX) {
-                producer.prepare(&rng);
-            }
-        }
-        if send_waiting(&client, &clients, producer).await {
-            sleep(Duration::from_millis(20)).await;
-        }
-        sleep(Duration::from_millis(rng.below(60))).await;
-    }
-}
-
-impl Producer {
-    fn prepare(&mut self, rng: &Rng) {
-        let partition = rng.below(PARTITIONS as u64) as i32;
-        let records = 1 + rng.below(3);
-        let values = (0..records).map(|n| format!("p{}-{}", self.name, self.next_number + n));
-        let values: Vec<String> = values.collect();
-        self.next_number += records;
-        let sequence = &mut self.next_sequence[partition as usize];
-        self.waiting.push(Batch { partition, base_sequence: *sequence, values });
-        *sequence += records as i32;
-    }
-}
-
-impl Batch {
-    fn encode(&self, producer: i64) -> Bytes {
-        let mut builder = BatchBuilder::new(Compression::None);
-        builder.producer(ProducerId(producer), 0, self.base_sequence);
-        for value in &self.values {
-            builder.push_value(Timestamp(1), None, Some(value.as_bytes()));
-        }
-        builder.build().bytes
-    }
-}
-
-/// Sends all waiting batches in order, at once, and takes up the answers. True: some are still waiting.
-async fn send_waiting(client: &Client, clients: &Mutex<Clients>, producer: usize) -> bool {
-    let (id, batches) = {
-        let clients = lock(clients);
-        let producer = &clients.producers[producer];
-        let Some(id) = producer.id else { return false };
-        (id, producer.waiting.clone())
-    };
-    let answers: Vec<_> =
-        batches.iter().map(|batch| client.produce(batch.partition, batch.encode(id))).collect();
-    for (batch, answer) in batches.iter().zip(answers) {
-        match answer.await {
-            Answer::At(base) => {
-                let mut clients = lock(clients);
-                clients.history.acked(batch.partition, base, &batch.values);
-                clients.producers[producer].waiting.retain(|kept| {
-                    (kept.partition, kept.base_sequence) != (batch.partition, batch.base_sequence)
-                });
-            }
-            Answer::Error(code) => {
-                assert!(
-                    is_retriable(code),
-                    "RecoverTotal: an idempotent batch in order got error {code}"
-                );
-            }
-            Answer::Gone => {}
-        }
-    }
-    !lock(clients).producers[producer].waiting.is_empty()
-}
-
-/// NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT; and OUT_OF_ORDER_SEQUENCE_NUMBER after one of
-/// these hit a batch before it in the same volley.
-fn is_retriable(code: i16) -> bool {
-    matches!(code, 3 | 6 | 7)
-}
-
-async fn consume(client: Client, clients: Arc<Mutex<Clients>>) {
-    loop {
-        for partition in 0..PARTITIONS {
-            let next = lock(&clients).next_offset[partition as usize];
-            for (offset, value) in client.fetch(partition, next, 100).await {
-                let mut clients = lock(&clients);
-                assert_eq!(
-                    offset, clients.next_offset[partition as usize],
-                    "poll-skip in {partition}"
-                );
-                clients.next_offset[partition as usize] = offset + 1;
-                clients.history.read(partition, offset, value);
-            }
-        }
-        sleep(Duration::from_millis(30)).await;
-    }
-}
-
-async fn read_all(client: &Client) -> BTreeMap<(i32, i64), String> {
-    let mut log = BTreeMap::new();
-    for partition in 0..PARTITIONS {
-        let mut next = 0;
-        loop {
-            let records = client.fetch(partition, next, 0).await;
-            if records.is_empty() {
-                break;
-            }
-            for (offset, value) in records {
-                next = offset + 1;
-                log.insert((partition, offset), value);
-            }
-        }
-    }
-    log
 }

@@ -42,6 +42,10 @@ pub enum Fault {
     Late(Duration),
     /// A put is done and answered, and lands once more so much later.
     Twice(Duration),
+    /// The store lies: a put is answered and not done. No law holds over such a store; tests must notice.
+    Lose,
+    /// The store lies: a put replaces what is there, whatever it was asked. No law holds over such a store either.
+    Overwrite,
 }
 
 /// What is drawn for each call. Rates are out of 1,000 calls, and each call suffers at most one fault.
@@ -49,7 +53,7 @@ pub enum Fault {
 pub struct Rates {
     /// The least and the most that a call takes.
     pub latency: (Duration, Duration),
-    /// Only names that contain this have faults; latency is for all.
+    /// Only names that contain this have these latencies and faults.
     pub only: String,
     /// [`Fault::FailBefore`].
     pub fail_before: u16,
@@ -143,8 +147,11 @@ pub(super) struct Plan {
 
 #[derive(Default)]
 struct State {
-    rates: Rates,
+    /// The first that is for a name counts.
+    rates: Vec<Rates>,
     scripts: Vec<Script>,
+    /// Calls that are still answered, if the store is about to fall silent.
+    answers_left: Option<u64>,
 }
 
 impl Plan {
@@ -152,8 +159,24 @@ impl Plan {
         Self { rng, state: Mutex::default() }
     }
 
-    pub(super) fn set_rates(&self, rates: Rates) {
+    pub(super) fn set_rates(&self, rates: Vec<Rates>) {
         self.state().rates = rates;
+    }
+
+    pub(super) fn fall_silent_after(&self, calls: Option<u64>) {
+        self.state().answers_left = calls;
+    }
+
+    /// Whether the next call is one that nobody answers any more.
+    pub(super) fn is_silent(&self) -> bool {
+        match &mut self.state().answers_left {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        }
     }
 
     pub(super) fn add(&self, script: Script) {
@@ -162,28 +185,29 @@ impl Plan {
 
     pub(super) fn stop(&self) {
         let mut state = self.state();
-        let latency = state.rates.latency;
-        *state = State { rates: Rates { latency, ..Rates::default() }, scripts: Vec::new() };
+        state.scripts.clear();
+        for rates in &mut state.rates {
+            let (latency, only) = (rates.latency, std::mem::take(&mut rates.only));
+            *rates = Rates { latency, only, ..Rates::default() };
+        }
     }
 
     /// How long a call takes and what goes wrong with it. Draws the same number of numbers whatever comes out.
     pub(super) fn draw(&self, op: Op, path: &str) -> (Duration, Option<Fault>) {
         let mut state = self.state();
-        let (least, most) = state.rates.latency;
+        let rates = state.rates.iter().find(|rates| path.contains(&rates.only));
+        let rates = rates.cloned().unwrap_or_default();
+        let (least, most) = rates.latency;
         let latency = self.between(least, most);
         let dice = u16::try_from(self.rng.below(1000)).unwrap_or(u16::MAX);
         let (hang, late) = (
-            self.between(Duration::ZERO, state.rates.hang_max),
-            self.between(Duration::ZERO, state.rates.late_max),
+            self.between(Duration::ZERO, rates.hang_max),
+            self.between(Duration::ZERO, rates.late_max),
         );
         let applied = self.rng.below(2) == 1;
         if let Some(fault) = state.scripted(op, path) {
             return (latency, Some(fault));
         }
-        if !path.contains(&state.rates.only) {
-            return (latency, None);
-        }
-        let rates = &state.rates;
         let (put, any) = (op == Op::Put, true);
         let table = [
             (any, rates.fail_before, Fault::FailBefore),
@@ -209,7 +233,7 @@ impl Plan {
 
     /// A listing in some order.
     pub(super) fn disorder<T>(&self, mut found: Vec<T>) -> Vec<T> {
-        if self.state().rates.unordered_lists {
+        if self.state().rates.iter().any(|rates| rates.unordered_lists) {
             for at in (1..found.len()).rev() {
                 let other = usize::try_from(self.rng.below(at as u64 + 1)).unwrap_or(at);
                 found.swap(at, other);
