@@ -22,24 +22,25 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(async move {
-        match AssertUnwindSafe(future).catch_unwind().await {
-            Ok(output) => Some(output),
-            Err(panic) => {
-                let what = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-                    .unwrap_or_else(|| "a panic without a message".to_owned());
-                tracing::error!(task = name, what, "task panicked");
-                PANICS
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(format!("{name}: {what}"));
-                None
-            }
+    // Combinators, not an async block: that would keep a second copy of the future beside the one that it polls.
+    tokio::spawn(AssertUnwindSafe(future).catch_unwind().map(move |done| match done {
+        Ok(output) => Some(output),
+        Err(panic) => {
+            note(name, &*panic);
+            None
         }
-    })
+    }))
+}
+
+/// Keeps a panic for [`assert_no_panics`].
+fn note(name: &'static str, panic: &(dyn std::any::Any + Send)) {
+    let what = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+        .unwrap_or_else(|| "a panic without a message".to_owned());
+    tracing::error!(task = name, what, "task panicked");
+    PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}: {what}"));
 }
 
 /// Makes any panic end the process: called once by the binary before it starts tasks.

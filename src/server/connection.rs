@@ -256,3 +256,18 @@ impl Buf for Pieces {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes_of<F>(_: fn(Connection) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_a_small_task() {
+        let (task, state) = (bytes_of(Connection::run), size_of::<Connection>());
+        assert!(task < 4096, "{task} bytes, {state} of them the connection");
+    }
+}

@@ -178,10 +178,12 @@ fn ten_thousand_idle_connections_cost_little() {
     let broker = Broker::thalweg(&[]);
     let mut talk = Talk::new(&broker);
     create_topic(&mut talk, "served", 1, &[]);
+    // What the first records cost is no connection's.
+    assert_serves(&mut talk, "served");
     let before = resident(&broker);
     let idle: Vec<TcpStream> = (0..10_000).map(|_| connect(broker.address)).collect();
     assert_serves(&mut talk, "served");
-    assert_resident_below(&broker, before + 320 * MIB);
+    assert_resident_below(&broker, before + 160 * MIB);
     drop(idle);
     assert_serves(&mut talk, "served");
 }
@@ -234,9 +236,8 @@ fn slow_readers_get_their_answer_and_delay_nobody() {
             std::thread::spawn(move || read_slowly(&mut connect(address), &frame))
         })
         .collect();
-    for _ in 0..20 {
+    while readers.iter().any(|reader| !reader.is_finished()) {
         assert_serves(&mut talk, "served");
-        std::thread::sleep(Duration::from_millis(50));
     }
     for reader in readers {
         let bytes = reader.join().expect("a slow reader gets its answer");
