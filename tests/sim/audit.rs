@@ -83,9 +83,10 @@ fn runs(objects: &Objects) -> BTreeMap<(TopicPartition, Offset), Place> {
 
 /// The manifest names every run of every chain once, and nothing else.
 pub(crate) async fn check_manifest(broker: &Broker, sound: &Store) {
-    let written = runs(&objects(sound).await);
     let context = broker.context();
     let Some(topic) = context.image().topic(TOPIC).map(|topic| topic.id) else { return };
+    let mut written = runs(&objects(sound).await);
+    written.retain(|(tp, _), _| tp.topic == topic);
     let mut committed = BTreeMap::new();
     for partition in 0..PARTITIONS {
         let tp = TopicPartition { topic, partition };

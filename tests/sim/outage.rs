@@ -18,6 +18,7 @@ use thalweg::telemetry;
 use tokio::time::{Instant, timeout};
 
 use super::client::{Answer, Client};
+use super::world::ALONE;
 
 /// How long the store is away.
 const OUTAGE: Duration = Duration::from_secs(30);
@@ -40,6 +41,7 @@ struct Seen {
 
 #[test]
 fn an_outage_of_the_store_loses_nothing_and_is_over_when_it_ends() {
+    let _among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
