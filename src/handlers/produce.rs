@@ -16,13 +16,13 @@ use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
 use crate::cluster::image::{Image, TopicImage};
 use crate::log::{self, Appended, PartitionHandle, Terms, TopicSettings, VerificationGuard};
-use crate::protocol::ErrorCode;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::hot::TopicRef;
 use crate::protocol::produce::{
     PartitionProduce, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduce,
     TopicProduceResponse,
 };
+use crate::protocol::{ErrorCode, StrBytes};
 use crate::record::ValidBatch;
 use crate::record::validate::{Rules, validate};
 use crate::transactions::{Admission, Denied, Producer, Transactions};
@@ -290,7 +290,12 @@ impl Part {
                 let DeniedPart { index, produce_version, transactions, denied } = *part;
                 let error = transactions.confirm(denied).await;
                 let code = error_code::of_denied_batch(&error, produce_version);
-                PartitionProduceResponse::refused(index, code)
+                let words = "Partition was not added to the transaction";
+                let said = code == ErrorCode::InvalidTxnState;
+                PartitionProduceResponse {
+                    error_message: said.then(|| StrBytes::from_static_str(words)),
+                    ..PartitionProduceResponse::refused(index, code)
+                }
             }
             Self::Rejected { index, partition, error } => {
                 let sure = partition.confirm(&error, PROOF_WITHIN).await;

@@ -208,12 +208,13 @@ impl Partition {
         let admission = state.producers.admit(entry, terms.origin).map_err(rejected)?;
         let opens = Attributes(entry.attributes).is_transactional()
             && !state.producers.has_open(producer_id, entry.producer_epoch);
-        if admission != Admission::New || !opens || terms.origin == Origin::Coordinator {
+        if admission != Admission::New || terms.origin == Origin::Coordinator {
             return Ok(admission);
         }
-        if !state.verifications.holds(producer_id, terms.guard) {
+        if opens && !state.verifications.holds(producer_id, terms.guard) {
             return Err(rejected(Rejection::NoTransaction { producer_id }));
         }
+        // Of a producer that is not known here, an earlier batch may still be on its way to being verified.
         match state.verifications.lowest_sequence(producer_id) {
             Some(last) if entry.base_sequence > last => {
                 let given = entry.base_sequence;

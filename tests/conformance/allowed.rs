@@ -50,6 +50,8 @@ const TABLE: &[Line] = &[
     line("producers", "unknown producers: a negative sequence", ".*/log_start_offset", "a refusal of the bytes tells no log start"),
     line("produce", "many: .*", "/responses/.*", "Kafka merges what is named twice and leaves out what is empty; ours answers as asked"),
     line("producers", "(sequences|wrap): .* (again.*|once more)", ".*/log_append_time_ms", "Kafka tells the client's own time as the time of append for a duplicate"),
+    line("transactions", "(abort|commit): send 2-3 again|strays: (the next|one of no transaction in between)", ".*/log_append_time_ms", "Kafka tells the client's own time as the time of append for a duplicate"),
+    line("transactions", "markers: an older epoch", ".*/error_code", "Kafka fails inside; ours names the epoch"),
     line("fetch", "offsets: isolation level .*", ".*", "Kafka fails inside; ours reads an unknown level as read_uncommitted"),
     line("list_offsets", "wrong: isolation level 7", ".*", "Kafka fails inside; ours reads an unknown level as read_uncommitted"),
     line("fetch", "sizes: (partition )?max bytes -1", ".*", "Kafka fails inside; ours reads a negative size as zero"),
