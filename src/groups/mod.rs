@@ -5,6 +5,7 @@
 //! handlers. Sessions and waiting requests live in memory alone: after a failover members are given a whole session.
 
 mod classic;
+pub mod consumer;
 mod machine;
 mod offsets;
 mod refusal;
