@@ -22,7 +22,7 @@ use crate::cluster::image::Image;
 use crate::config::GroupsConfig;
 use crate::log::Registry;
 use crate::manifest::client::ManifestClient;
-use crate::state_topic::{self, MarkerTarget, ShardHandle, StateTopic, TopicSpec, Turn};
+use crate::state_topic::{self, MarkerTarget, ShardHandle, StateTopic, TopicSpec, Turn, WeakTopic};
 
 /// How long an answer that needs a proof of leadership waits for it (law 9).
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
@@ -87,9 +87,8 @@ impl Groups {
             GroupsMachine::new(settings.clone(), ids.clone())
         });
         let session_timeouts = (config.min_session_timeout, config.max_session_timeout);
-        let groups = Self { topic, session_timeouts };
-        task::spawn("groups-topics", groups.clone().follow_topics(images));
-        groups
+        task::spawn("groups-topics", follow_topics(topic.downgrade(), images));
+        Self { topic, session_timeouts }
     }
 
     /// Lets go of every request that waits, and answers no more: the broker is about to stop.
@@ -340,31 +339,32 @@ impl Groups {
         }
         Ok(all)
     }
+}
 
-    fn topics_deleted(&self, gone: &[&str]) {
-        for shard in self.topic.shards() {
-            // A shard that is loading or closed is left alone: its next owner has no such news either, as in Kafka.
-            let _ = shard
-                .turn(|machine, turn| machine.topics_deleted(turn, |topic| gone.contains(&topic)));
+/// Deletes the offsets of topics as they go. Holds no part: a stopped node lets its store go.
+async fn follow_topics(topic: WeakTopic<GroupsMachine>, mut images: watch::Receiver<Arc<Image>>) {
+    let mut before = Arc::clone(&images.borrow_and_update());
+    while images.changed().await.is_ok() {
+        let image = Arc::clone(&images.borrow_and_update());
+        let gone: Vec<&str> = before
+            .names
+            .iter()
+            .filter(|(name, id)| image.names.get(*name) != Some(id))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let Some(topic) = topic.upgrade() else { return };
+        if !gone.is_empty() {
+            topics_deleted(&topic, &gone);
         }
+        before = image;
     }
+}
 
-    /// Deletes the offsets of topics as they go.
-    async fn follow_topics(self, mut images: watch::Receiver<Arc<Image>>) {
-        let mut before = Arc::clone(&images.borrow_and_update());
-        while images.changed().await.is_ok() {
-            let image = Arc::clone(&images.borrow_and_update());
-            let gone: Vec<&str> = before
-                .names
-                .iter()
-                .filter(|(name, id)| image.names.get(*name) != Some(id))
-                .map(|(name, _)| name.as_str())
-                .collect();
-            if !gone.is_empty() {
-                self.topics_deleted(&gone);
-            }
-            before = image;
-        }
+fn topics_deleted(topic: &StateTopic<GroupsMachine>, gone: &[&str]) {
+    for shard in topic.shards() {
+        // A shard that is loading or closed is left alone: its next owner has no such news either, as in Kafka.
+        let _ =
+            shard.turn(|machine, turn| machine.topics_deleted(turn, |topic| gone.contains(&topic)));
     }
 }
 

@@ -19,4 +19,4 @@ pub use error::Error;
 pub use machine::{Live, Machine, Now, Replayed, ReplayedMarker, StateRecord};
 pub use place::partition_for;
 pub use shard::{Shard, ShardHandle, Turn, Writer, Written};
-pub use topic::{MarkerTarget, Parts, StateTopic, TopicSpec};
+pub use topic::{MarkerTarget, Parts, StateTopic, TopicSpec, WeakTopic};

@@ -69,6 +69,23 @@ struct Inner<M> {
 /// A state topic. Clones share it.
 pub struct StateTopic<M>(Arc<Inner<M>>);
 
+/// A state topic, for tasks that must not keep it.
+pub struct WeakTopic<M>(Weak<Inner<M>>);
+
+impl<M> WeakTopic<M> {
+    /// The topic, if anybody still serves it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<StateTopic<M>> {
+        self.0.upgrade().map(StateTopic)
+    }
+}
+
+impl<M> std::fmt::Debug for WeakTopic<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakTopic")
+    }
+}
+
 impl<M> Clone for StateTopic<M> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -102,6 +119,12 @@ impl<M: Machine> StateTopic<M> {
         let changes = topic.0.parts.registry.changes();
         task::spawn("state-topic", follow_leases(Arc::downgrade(&topic.0), changes));
         topic
+    }
+
+    /// The topic, for tasks that must not keep it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakTopic<M> {
+        WeakTopic(Arc::downgrade(&self.0))
     }
 
     /// Lets go of every request that waits, and answers no more: the broker is about to stop.
