@@ -84,6 +84,16 @@ impl TestDisk {
         self.state().syncs
     }
 
+    /// How many bytes files hold.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let content = |node: &Node| match node {
+            Node::File { content, .. } => content.len() as u64,
+            Node::Dir { .. } => 0,
+        };
+        self.state().nodes.values().map(content).sum()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,10 +175,29 @@ impl State {
         }
         match self.nodes.get_mut(&inode) {
             Some(Node::File { content, synced, .. }) => *synced = content.clone(),
-            Some(Node::Dir { names, synced }) => *synced = names.clone(),
+            Some(Node::Dir { names, synced }) => {
+                let before = std::mem::replace(synced, names.clone());
+                let gone =
+                    before.into_iter().filter(|(name, inode)| synced.get(name) != Some(inode));
+                let gone: Vec<u64> = gone.map(|(_, inode)| inode).collect();
+                gone.into_iter().for_each(|inode| self.forget_nameless(inode));
+            }
             None => {}
         }
         Ok(())
+    }
+
+    /// What has no name left, now or after a crash, takes no space.
+    fn forget_nameless(&mut self, inode: u64) {
+        let names_it = |node: &Node| match node {
+            Node::Dir { names, synced } => {
+                names.values().chain(synced.values()).any(|at| *at == inode)
+            }
+            Node::File { .. } => false,
+        };
+        if !self.nodes.values().any(names_it) {
+            self.nodes.remove(&inode);
+        }
     }
 
     fn forget_unreachable(&mut self) {

@@ -1,0 +1,161 @@
+//! A day at 100 records a second on a local store, with an hour of retention: what is left at its end is an hour's worth.
+//!
+//! The whole broker on a simulated clock, over a disk that forgets what was not synced. A suite of its own: it measures
+//! the memory of its process.
+
+#[path = "../sim/client.rs"]
+#[allow(dead_code, reason = "the simulator uses all of it")]
+mod client;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use client::{Answer, Client, TOPIC};
+use thalweg::base::clock::{SharedClock, Timestamp, TokioClock, sleep};
+use thalweg::base::ids::{ProducerId, TopicPartition};
+use thalweg::base::rng::Rng;
+use thalweg::config::Config;
+use thalweg::manifest::client::Endpoint;
+use thalweg::node::{Broker, Surroundings};
+use thalweg::object::{Store, TestDisk, build, keys};
+use thalweg::record::Compression;
+use thalweg::record::build::BatchBuilder;
+use thalweg::telemetry;
+
+const RECORDS_A_SECOND: usize = 100;
+/// A producer that lingers: so many seconds share a request.
+const LINGER_SECONDS: u64 = 10;
+const RECORD_BYTES: usize = 100;
+const HOUR_SECONDS: u64 = 3600;
+/// The default of `cluster.id`.
+const CLUSTER: &str = "thalweg";
+
+/// By which the process may be larger after a day than after five hours: the allocator's leeway.
+const MEMORY_GROWTH_MAX: u64 = 48 << 20;
+
+/// What is there at the end of an hour.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    data_objects: usize,
+    metadata_objects: usize,
+    runs: usize,
+    /// Files, which are in memory here.
+    disk_bytes: u64,
+    /// What the process holds beside them.
+    memory_bytes: u64,
+}
+
+#[test]
+fn a_day_leaves_an_hour_behind() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let hours = runtime.block_on(day());
+    let slots_an_hour = usize::try_from(HOUR_SECONDS / LINGER_SECONDS).expect("small");
+    for (hour, held) in (1..).zip(&hours) {
+        // An hour, and the time until retention, trim and sweep have looked: five minutes each at the settings below.
+        let bound = slots_an_hour + slots_an_hour / 3;
+        assert!(held.data_objects <= bound, "hour {hour}: {held:?}");
+        assert!(held.runs <= bound, "hour {hour}: {held:?}");
+    }
+    let (early, late) = (hours[4], hours[23]);
+    // The data of an hour, twice over for its batches' frames and for what is about to be deleted, and a day of metadata.
+    let data = u64::try_from(RECORDS_A_SECOND * RECORD_BYTES).expect("small") * HOUR_SECONDS;
+    assert!(late.disk_bytes < 3 * data, "{late:?}");
+    // SlateDB keeps its objects for a day: they grow with the commits, and this is what they may be at its end.
+    assert!(late.metadata_objects < 24 * 2 * slots_an_hour, "{late:?}");
+    let grown = late.memory_bytes.saturating_sub(early.memory_bytes);
+    assert!(grown < MEMORY_GROWTH_MAX, "memory grew by {grown}: {early:?} {late:?}");
+}
+
+async fn day() -> Vec<Held> {
+    let clock: SharedClock = Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)));
+    let disk = TestDisk::new(Arc::clone(&clock));
+    let store = build::test_disk(&disk).expect("an empty disk");
+    let broker = start(&store, &clock).await;
+    let client = Client::new(&broker);
+    assert!(client.create_topic().await);
+    let producer = client.init_producer_id().await.expect("an id");
+    let topic = broker.context().image().topic(TOPIC).expect("created").id;
+    let tp = TopicPartition { topic, partition: 0 };
+    let (mut hours, mut sequence, mut read) = (Vec::new(), 0, 0);
+    for _ in 0..24 {
+        for _ in 0..HOUR_SECONDS / LINGER_SECONDS {
+            sleep(Duration::from_secs(LINGER_SECONDS)).await;
+            let batch = batch(clock.now(), producer, &mut sequence);
+            let answer = client.produce(0, batch).await;
+            let Answer::At(base) = answer else { panic!("{answer:?} at {:?}", clock.now()) };
+            // A reader at the tail, too.
+            let last = client.fetch(0, read, 0).await.last().map(|(offset, _)| *offset);
+            read = last.expect("what was acknowledged can be read") + 1;
+            assert!(read > base);
+        }
+        let held = held(&broker, &store, &disk, tp).await;
+        println!("hour {}: {held:?}", hours.len() + 1);
+        hours.push(held);
+    }
+    broker.shutdown(Duration::from_secs(60)).await;
+    hours
+}
+
+async fn start(store: &Store, clock: &SharedClock) -> Broker {
+    let config = Config::with([
+        ("num.partitions", "2"),
+        ("log.retention.ms", "3600000"),
+        ("log.retention.check.interval.ms", "300000"),
+        ("tail.bytes", "4MiB"),
+    ])
+    .expect("settings");
+    let surroundings = Surroundings {
+        clock: Arc::clone(clock),
+        rng: Rng::from_seed(1),
+        store: Some(store.clone()),
+    };
+    let endpoint = Endpoint { host: "day".to_owned(), port: 9092 };
+    let endpoints = BTreeMap::from([("PLAINTEXT".to_owned(), endpoint)]);
+    let metrics = telemetry::Registry::new();
+    let starting = Broker::start(Arc::new(config), surroundings, endpoints, &metrics);
+    Box::pin(starting).await.expect("an empty store")
+}
+
+fn batch(now: Timestamp, producer: i64, sequence: &mut i32) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.producer(ProducerId(producer), 0, *sequence);
+    let records = RECORDS_A_SECOND * usize::try_from(LINGER_SECONDS).expect("small");
+    for _ in 0..records {
+        builder.push_value(now, None, Some(&[b'x'; RECORD_BYTES]));
+    }
+    *sequence += i32::try_from(records).expect("small");
+    builder.build().bytes
+}
+
+async fn held(broker: &Broker, store: &Store, disk: &TestDisk, tp: TopicPartition) -> Held {
+    let mut runs = 0;
+    let context = broker.context();
+    let mut from = context.image().partition(&tp).expect("there").log_start;
+    loop {
+        let plan = context.manifest.plan(tp, from, 1000).await.expect("planned");
+        let Some(last) = plan.runs.last() else { break };
+        from = last.run.end_offset;
+        runs += plan.runs.len();
+    }
+    let count = async |prefix: &str| store.list(prefix).await.expect("listed").len();
+    Held {
+        data_objects: count(&keys::slots_prefix(CLUSTER)).await,
+        metadata_objects: count(&keys::meta(CLUSTER)).await,
+        runs,
+        disk_bytes: disk.bytes(),
+        memory_bytes: resident_bytes().saturating_sub(disk.bytes()),
+    }
+}
+
+/// Linux only, as the tests' machines are: pages of 4 KiB.
+fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("the process' memory");
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.expect("a number of pages") * 4096
+}
