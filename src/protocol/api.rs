@@ -201,7 +201,7 @@ mod tests {
             assert_eq!(ApiKey::from_code(api.key.code()), Some(api.key));
             assert_eq!(api.key.name(), format!("{:?}", api.key));
         }
-        assert_eq!(ApiKey::from_code(24), None, "transactions are not served yet");
+        assert_eq!(ApiKey::from_code(76), None, "share groups are not served yet");
         assert_eq!(ApiKey::from_code(-1), None);
     }
 

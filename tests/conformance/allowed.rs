@@ -25,9 +25,8 @@ const fn line(
 #[rustfmt::skip]
 const TABLE: &[Line] = &[
     // -- what comes with later work --
-    line("api_versions", ".*", "/api_keys/.*", "transactions, newer groups, security and Kafka's inner APIs are not advertised yet"),
+    line("api_versions", ".*", "/api_keys/.*", "newer groups, security and Kafka's inner APIs are not advertised yet"),
     line("api_versions", ".*", "/(supported|finalized)_features/.*", "a feature is named once it is there"),
-    line("coordinators", "find: an empty transactional id", ".*", "nothing coordinates transactions yet"),
     // -- what differs by design --
     line("metadata", "three replicas: .*", ".*", "the bucket replicates: any factor is accepted and reported in sync"),
     line("metadata", "created on sight: .*", ".*", "a topic is there when the answer that created it is"),
