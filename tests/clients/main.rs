@@ -55,6 +55,9 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
             );
         }
     }
+    if !group_trials_wanted() {
+        println!("skipped: clients in groups: not yet steady; THALWEG_TEST_GROUPS=1 runs them");
+    }
     let mut trials = Vec::new();
     for (producer, writer) in CLIENTS.iter().enumerate() {
         let name = format!("{} writes", writer.name);
