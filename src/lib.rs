@@ -16,6 +16,8 @@ pub mod node;
 // -- surfaces --
 // HTTP for operators: `/metrics`, `/healthz`, `/readyz`.
 pub mod console;
+// Schema Registry: Confluent's REST interface over the compacted topic `_schemas`.
+pub mod schema_registry;
 // Producer, consumer and admin over the Kafka protocol, for the command line: works against any broker.
 pub mod client;
 

@@ -40,6 +40,7 @@ const NEVER_AWAITS: &[&str] = &["*state.rs", "record/", "protocol/", "segment/fo
 /// Surfaces, and the modules that they may name besides themselves.
 const SURFACES: &[(&str, &[&str])] = &[
     ("console", &["client", "telemetry", "config", "base"]),
+    ("schema_registry", &["client", "telemetry", "config", "base"]),
     ("client", &["record", "telemetry", "config", "base"]),
 ];
 
