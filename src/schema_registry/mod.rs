@@ -3,4 +3,5 @@
 //! A folder for each format (`avro`, `json`, `protobuf`) parses, prints and compares; none of them knows subjects,
 //! versions or ids, and all speak of their findings in the words of [`format`].
 
+pub mod avro;
 pub mod format;
