@@ -102,3 +102,6 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
