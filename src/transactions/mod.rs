@@ -16,5 +16,5 @@ mod state;
 pub use error::Error;
 pub use machine::Timing;
 pub use markers::{MarkerWriter, NotWritten};
-pub use service::{Admission, Denied, Filter, Settings, Transactions};
+pub use service::{Admission, Denied, Filter, Settings, Transactions, Verified};
 pub use state::{Partitions, Producer, Protocol, Refusal, Status, Transaction};

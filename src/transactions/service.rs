@@ -5,6 +5,7 @@
 //!
 //! Source: KIP-98, KIP-360, KIP-447, KIP-890; `TransactionCoordinator`, `TransactionMarkerChannelManager` in Apache Kafka.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub enum Admission {
     /// The partition becomes part of it (KIP-890).
     Add,
 }
+
+/// Which partitions are part of a transaction, and why others are not.
+pub type Verified = BTreeMap<String, BTreeMap<i32, Result<(), Refusal>>>;
 
 /// A batch that its transaction's coordinator does not admit. [`Transactions::confirm`] says when that may be told.
 #[derive(Debug)]
@@ -175,22 +179,36 @@ impl Transactions {
         settle(&shard, verdict).await
     }
 
-    /// Whether a partition is part of a transaction.
+    /// Whether each of these partitions is part of a transaction. Whoever asks leads the partition on another chain, so a yes
+    /// too is said only after a proof of leadership: a later coordinator may have ended the transaction (law 9).
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`]: of none can it be said.
     pub async fn verify(
         &self,
         id: &str,
         producer: Producer,
-        part: (&str, i32),
-    ) -> Result<(), Error> {
+        asked: &Partitions,
+    ) -> Result<Verified, Error> {
         if id.is_empty() {
             return Err(Error::NoTransactionalId);
         }
         let shard = self.0.topic.shard_of(id)?;
-        let verdict = shard.turn(|machine, _| machine.verify(id, producer, part))?;
-        settle(&shard, verdict).await
+        let mut after = None;
+        let verified = shard.turn(|machine, _| {
+            let mut each = |topic: &str, number: i32| {
+                let verdict = machine.verify(id, producer, (topic, number));
+                after = verdict.after.max(after);
+                (number, verdict.outcome)
+            };
+            let topics = asked.iter().map(|(topic, numbers)| {
+                (topic.clone(), numbers.iter().map(|number| each(topic, *number)).collect())
+            });
+            topics.collect()
+        })?;
+        shard.stable(after).await?;
+        shard.prove(PROOF_WITHIN).await?;
+        Ok(verified)
     }
 
     /// Ends a transaction. Gives who the producer is from here on.

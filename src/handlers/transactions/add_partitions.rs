@@ -17,7 +17,7 @@ use super::{code, producer};
 use crate::cluster::image::Image;
 use crate::handlers::Session;
 use crate::protocol::ErrorCode;
-use crate::transactions::Partitions;
+use crate::transactions::{Error, Partitions};
 
 /// The first version that knows PRODUCER_FENCED.
 const FENCED_SINCE: i16 = 2;
@@ -77,15 +77,14 @@ async fn one(
         let code = added.err().map_or(ErrorCode::None, |e| code(&e, version, FENCED_SINCE));
         return each(&wanted, |_, _| code);
     }
-    let mut results = Results::new();
-    for (topic, numbers) in &wanted {
-        for number in numbers {
-            let verified = transactions.verify(id, from, (topic, *number)).await;
-            let code = verified.err().map_or(ErrorCode::None, |e| code(&e, version, FENCED_SINCE));
-            results.entry(topic.clone()).or_default().insert(*number, code);
-        }
+    let told = |error: &Error| code(error, version, FENCED_SINCE);
+    match transactions.verify(id, from, &wanted).await {
+        Err(error) => each(&wanted, |_, _| told(&error)),
+        Ok(verified) => each(&wanted, |topic, number| match verified[topic][&number] {
+            Ok(()) => ErrorCode::None,
+            Err(refusal) => told(&refusal.into()),
+        }),
     }
-    results
 }
 
 fn wanted(topics: &[AddPartitionsToTxnTopic]) -> Partitions {
