@@ -14,6 +14,9 @@ use super::client::{PARTITIONS, TOPIC};
 /// The cluster of every run: the default of `cluster.id`.
 pub(crate) const CLUSTER: &str = "thalweg";
 
+/// `wal.upload.window` of every run: small enough to be filled.
+pub(crate) const WINDOW: u64 = 3;
+
 /// Data objects by chain and slot.
 pub(crate) type Objects = BTreeMap<(ChainId, SlotId), Bytes>;
 
@@ -34,7 +37,21 @@ impl Audit {
             }
             assert!(now == Some(before), "WriteOnce: {name:?} was written again, or is gone");
         }
+        check_window(&found);
         self.0 = found;
+    }
+}
+
+/// A slot is sent only when all but a window of those before it are stored: no data lies further behind a hole.
+fn check_window(objects: &Objects) {
+    let mut first_free = BTreeMap::<ChainId, SlotId>::new();
+    for ((chain, slot), _) in objects.iter().filter(|(_, object)| !is_fence(object)) {
+        let free = first_free.entry(*chain).or_insert(SlotId(0));
+        if *slot == *free {
+            *free = free.next();
+        }
+        let ahead = slot.0.saturating_sub(free.0);
+        assert!(ahead < WINDOW, "UploadWindow: {chain}/{slot} was sent before {free}");
     }
 }
 

@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
     RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
-use thalweg::handlers::{Answering, Outcome, Request, Session, Step};
+use thalweg::handlers::{Answering, Context, Outcome, Request, Session, Step};
 use thalweg::node::Broker;
 use thalweg::record::ValidBatch;
 use thalweg::record::records::Records;
@@ -47,16 +47,35 @@ pub(crate) enum Answer {
 
 /// A connection to a broker.
 #[derive(Clone)]
-pub(crate) struct Client(Arc<Session>);
+pub(crate) struct Client {
+    session: Arc<Session>,
+    context: Arc<Context>,
+}
 
 impl Client {
     pub(crate) fn new(broker: &Broker) -> Self {
-        Self(Arc::new(Session::new(Arc::clone(broker.context()), Arc::from("PLAINTEXT"))))
+        Self::to(Arc::clone(broker.context()))
+    }
+
+    /// A connection to the broker of these parts.
+    pub(crate) fn to(context: Arc<Context>) -> Self {
+        let session = Session::new(Arc::clone(&context), Arc::from("PLAINTEXT"));
+        Self { session: Arc::new(session), context }
+    }
+
+    /// Another connection to the same broker.
+    pub(crate) fn another(&self) -> Self {
+        Self::to(Arc::clone(&self.context))
     }
 
     /// Creates the topic by asking for it. False: not now.
     pub(crate) async fn create_topic(&self) -> bool {
-        let name = Some(TopicName(StrBytes::from_static_str(TOPIC)));
+        self.create(TOPIC).await
+    }
+
+    /// Creates a topic by asking for it. False: not now.
+    pub(crate) async fn create(&self, topic: &'static str) -> bool {
+        let name = Some(TopicName(StrBytes::from_static_str(topic)));
         let request = MetadataRequest::default()
             .with_topics(Some(vec![MetadataRequestTopic::default().with_name(name)]))
             .with_allow_auto_topic_creation(true);
@@ -87,7 +106,7 @@ impl Client {
 
     /// Waits until the broker takes more bytes, as a connection does before it reads on.
     pub(crate) async fn admitted(&self) {
-        self.0.admitted().await;
+        self.session.admitted().await;
     }
 
     /// [`Client::produce`] with a timeout of the client's own.
@@ -176,7 +195,8 @@ impl Client {
         response.expect("an answer").responses[0].partitions[0].error_code
     }
 
-    async fn call<R: Decodable>(
+    /// One request and its answer. None: the connection was closed.
+    pub(crate) async fn call<R: Decodable>(
         &self,
         key: ApiKey,
         version: i16,
@@ -186,18 +206,28 @@ impl Client {
     }
 
     fn begin(&self, key: ApiKey, version: i16, request: &impl Encodable) -> Answering {
-        let mut frame = BytesMut::new();
-        let header = RequestHeader::default()
-            .with_request_api_key(key as i16)
-            .with_request_api_version(version)
-            .with_client_id(Some(StrBytes::from_static_str("sim")));
-        header.encode(&mut frame, key.request_header_version(version)).expect("a header");
-        request.encode(&mut frame, version).expect("a request");
-        let request = Request::read(frame.freeze()).expect("a request that is served");
-        match Session::begin(&self.0, request) {
+        self.begin_frame(frame(key, version, request))
+    }
+
+    /// Begins a request that is a frame already.
+    pub(crate) fn begin_frame(&self, frame: Bytes) -> Answering {
+        let request = Request::read(frame).expect("a request that is served");
+        match Session::begin(&self.session, request) {
             Step::Pipelined(answering) | Step::Alone(answering) => answering,
         }
     }
+}
+
+/// A request as bytes.
+pub(crate) fn frame(key: ApiKey, version: i16, request: &impl Encodable) -> Bytes {
+    let mut frame = BytesMut::new();
+    let header = RequestHeader::default()
+        .with_request_api_key(key as i16)
+        .with_request_api_version(version)
+        .with_client_id(Some(StrBytes::from_static_str("sim")));
+    header.encode(&mut frame, key.request_header_version(version)).expect("a header");
+    request.encode(&mut frame, version).expect("a request");
+    frame.freeze()
 }
 
 fn fetch_request(partition: i32, offset: i64, max_wait_ms: i32) -> FetchRequest {
@@ -218,7 +248,7 @@ fn fetch_request(partition: i32, offset: i64, max_wait_ms: i32) -> FetchRequest 
 }
 
 /// The versions used here are all flexible: their response header is version 1.
-fn decode<R: Decodable>(outcome: Outcome, version: i16) -> Option<R> {
+pub(crate) fn decode<R: Decodable>(outcome: Outcome, version: i16) -> Option<R> {
     let Outcome::Answer(frame) = outcome else { return None };
     let mut whole = BytesMut::new();
     for piece in frame.pieces {

@@ -11,6 +11,9 @@
 //! - IdempotentRecovery: a recovery that crashed after any call of the store is done again and finds the same log;
 //! - law 7 case by case (`recovery`): where a chain ends, and what stops a recovery;
 //! - law 9 (`stale`): a superseded leader says nothing that only a leader may say;
+//! - the upload window (`audit`): no slot lies further behind a hole than recovery looks;
+//! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
+//!   other and a bank whose money is neither made nor lost; crashed after every call of the store; and each rule of fencing;
 //! - liveness once faults stop, and law 1: an outage of the metadata stops no acknowledgement.
 //!
 //! Stores that lie are in here too: each lie must break a promise, or the checks would be worth nothing. Mutations of the
@@ -18,10 +21,12 @@
 //!
 //! A seed replays byte for byte: same calls of the store, same bytes, same milliseconds, in any process. A failure names
 //! its seed; `SIM_SEED=17 cargo test --test sim no_seed` replays it, `SIM_TRACE=file` with it writes every call of the store
-//! down, `SIM_SEEDS=5000` runs more seeds, `SIM_REPLAYS=200` compares more traces.
+//! down, `SIM_SEEDS=5000` runs more seeds, `SIM_REPLAYS=200` compares more traces; for transactions the test is
+//! `no_seed_breaks_a_transaction`.
 
 mod audit;
 mod client;
+mod exact;
 mod history;
 mod outage;
 mod producers;
@@ -36,8 +41,16 @@ use std::{env, fs};
 use thalweg::base::task;
 use thalweg::object::faults::Fault;
 
+use world::Report;
+
 /// Seeds that every run of the tests goes through.
 const SEEDS: u64 = 200;
+
+/// Seeds of transactions and groups.
+const EXACT: u64 = 100;
+
+/// Seeds whose transactions are crashed after every call.
+const CRASHES: u64 = 2;
 
 /// Seeds that are run twice.
 const REPLAYS: u64 = 12;
@@ -70,10 +83,10 @@ fn assert_same(seed: u64, first: &[String], second: &[String], which: &str) {
 }
 
 /// The trace of a seed as another process sees it: its addresses, hashers and threads are others.
-fn in_another_process(seed: u64) -> Vec<String> {
-    let file = env::temp_dir().join(format!("sim-trace-{}-{seed}", std::process::id()));
+fn in_another_process(seed: u64, test: &str) -> Vec<String> {
+    let file = env::temp_dir().join(format!("sim-trace-{}-{test}-{seed}", std::process::id()));
     let status = Command::new(env::current_exe().expect("this program"))
-        .args(["--exact", "no_seed_breaks_a_promise"])
+        .args(["--exact", test])
         .env("SIM_SEED", seed.to_string())
         .env("SIM_TRACE", &file)
         .stdout(Stdio::null())
@@ -86,33 +99,65 @@ fn in_another_process(seed: u64) -> Vec<String> {
 }
 
 /// The first test that runs: without this the others find what nobody can look at again.
-#[test]
-fn a_seed_replays_byte_for_byte() {
+fn assert_replays(run: fn(u64) -> Report, test: &str) {
     for seed in 0..number("SIM_REPLAYS").unwrap_or(REPLAYS) {
-        let (first, second) = (world::run(seed), world::run(seed));
+        let (first, second) = (run(seed), run(seed));
         assert_same(seed, &first.trace, &second.trace, "this process");
-        assert_same(seed, &first.trace, &in_another_process(seed), "another process");
+        assert_same(seed, &first.trace, &in_another_process(seed, test), "another process");
         assert_eq!(first.acked, second.acked, "seed {seed}");
     }
-    let (one, other) = (world::run(1).trace, world::run(2).trace);
+    let (one, other) = (run(1).trace, run(2).trace);
     assert!(difference(&one, &other).is_some(), "two seeds made the same calls");
 }
 
 #[test]
-fn no_seed_breaks_a_promise() {
+fn a_seed_replays_byte_for_byte() {
+    assert_replays(world::run, "no_seed_breaks_a_promise");
+}
+
+#[test]
+fn a_seed_of_transactions_replays_byte_for_byte() {
+    assert_replays(exact::run, "no_seed_breaks_a_transaction");
+}
+
+/// Runs `seeds` seeds, or the one that is asked for, whose trace is written down.
+fn run_seeds(run: fn(u64) -> Report, seeds: u64) {
     if let Some(seed) = number("SIM_SEED") {
-        let report = world::run(seed);
+        let report = run(seed);
         if let Ok(file) = env::var("SIM_TRACE") {
             fs::write(file, report.trace.join("\n")).expect("the trace is written");
         }
         return;
     }
     let mut acked = 0;
-    for seed in 0..number("SIM_SEEDS").unwrap_or(SEEDS) {
-        acked += world::run(seed).acked;
+    for seed in 0..number("SIM_SEEDS").unwrap_or(seeds) {
+        acked += run(seed).acked;
     }
     // A simulation in which nothing is acknowledged proves nothing.
-    assert!(acked > 0, "no record was acknowledged in any seed");
+    assert!(acked > seeds, "little was acknowledged: {acked} in {seeds} seeds");
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    run_seeds(world::run, SEEDS);
+}
+
+#[test]
+fn no_seed_breaks_a_transaction() {
+    run_seeds(exact::run, EXACT);
+}
+
+#[test]
+fn a_transaction_crashed_anywhere_is_whole_or_not_there() {
+    for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
+        let mut acked = 0;
+        for calls in 0.. {
+            let Some(more) = exact::run_crashing_after(seed, calls) else { break };
+            assert!(calls < 2000, "seed {seed}: no life of a second takes so many calls");
+            acked += more;
+        }
+        assert!(acked > 0, "seed {seed}: no transaction was committed");
+    }
 }
 
 #[test]

@@ -84,6 +84,11 @@ impl Drop for Actors {
 }
 
 impl Actors {
+    /// Clients that run until they are dropped.
+    pub(crate) fn new(tasks: Vec<tokio::task::AbortHandle>) -> Self {
+        Self(tasks)
+    }
+
     /// Connects all clients to `broker`.
     pub(crate) fn of(broker: &Broker, clients: &SharedClients, rng: &Rng) -> Self {
         let mut tasks = Vec::new();

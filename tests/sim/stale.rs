@@ -26,7 +26,8 @@ fn batch(producer: i64, epoch: i16, sequence: i32) -> bytes::Bytes {
     builder.build().bytes
 }
 
-async fn plant_fence(store: &Store, broker: &Broker) {
+/// Does as a recoverer: the broker's chain is at its end, and it does not know.
+pub(crate) async fn plant_fence(store: &Store, broker: &Broker) {
     let wal = broker.registry().wal().expect("a chain");
     let (chain, slot) = (wal.chain(), SlotId(wal.stable()));
     let incarnation = Incarnation(Rng::from_seed(99).uuid());

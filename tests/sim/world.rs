@@ -22,7 +22,7 @@ use super::producers::{Actors, Clients, SharedClients, lock, read_all, settle};
 
 const LIVES: u64 = 4;
 /// Once faults have stopped everything is answered within this time.
-const LIVELY: Duration = Duration::from_secs(300);
+pub(crate) const LIVELY: Duration = Duration::from_secs(300);
 /// Where wall clocks begin. They differ by less than a day from life to life: the one thing that the metadata's store
 /// assumes of clocks.
 pub(crate) const WALL: Timestamp = Timestamp(1_700_000_000_000);
@@ -40,15 +40,21 @@ pub(crate) struct Report {
 }
 
 struct World {
-    rng: Rng,
-    faults: Faults,
+    stage: Stage,
+    clients: SharedClients,
+}
+
+/// A store that outlives brokers, and how they live and end over it.
+pub(crate) struct Stage {
+    pub(crate) rng: Rng,
+    pub(crate) faults: Faults,
     store: Store,
     /// The store as it is, for looking at it from outside.
     sound: Store,
-    clients: SharedClients,
     audit: Audit,
     /// Simulated wall time at the start of the next life.
     wall: Timestamp,
+    settings: Settings,
 }
 
 /// What one life is like.
@@ -58,6 +64,13 @@ struct Weather {
     metadata: bool,
 }
 
+/// Settings of every broker of a run.
+pub(crate) type Settings = &'static [(&'static str, &'static str)];
+
+const SETTINGS: Settings = &[("num.partitions", "2"), ("wal.flush.ms", "20"), WINDOW];
+/// [`audit::WINDOW`] as a setting.
+pub(crate) const WINDOW: (&str, &str) = ("wal.upload.window", "3");
+
 /// Runs one seed to its end; panics when a promise is broken.
 pub(crate) fn run(seed: u64) -> Report {
     let _shown = Shown::new(seed);
@@ -66,7 +79,8 @@ pub(crate) fn run(seed: u64) -> Report {
         world.life();
     }
     world.last_life();
-    world.report()
+    let acked = lock(&world.clients).history.acked_count();
+    world.stage.report(acked)
 }
 
 /// A run on a local disk whose machine loses power at the end of each life: what was not synced is gone, or is not.
@@ -75,19 +89,21 @@ pub(crate) fn run_on_a_disk(seed: u64) -> u64 {
     let mut world = World::new(seed);
     let disk = TestDisk::new(Arc::new(Still(WALL)));
     for _ in 0..=LIVES {
-        world.sound = test_disk(&disk).expect("a disk that works");
-        world.store = world.sound.wrapped(|raw| world.faults.wrap(raw));
-        world.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
-        let length = Duration::from_millis(100 + world.rng.below(4_000));
+        let (stage, clients) = (&mut world.stage, &world.clients);
+        stage.sound = test_disk(&disk).expect("a disk that works");
+        stage.store = stage.sound.wrapped(|raw| stage.faults.wrap(raw));
+        stage.calm();
+        let length = Duration::from_millis(100 + stage.rng.below(4_000));
         on_a_runtime(async {
             let weather = Weather { data: false, metadata: false };
-            let _ = tokio::time::timeout(length, world.live(weather, LIVELY, 0)).await;
+            let connect = |broker: &Broker, rng: &Rng| Actors::of(broker, clients, rng);
+            let _ = tokio::time::timeout(length, stage.live(weather, (LIVELY, 0), &connect)).await;
         });
-        disk.crash(Some(&world.rng));
+        disk.crash(Some(&stage.rng));
         task::assert_no_panics();
     }
-    world.sound = test_disk(&disk).expect("a disk that works");
-    world.store = world.sound.clone();
+    world.stage.sound = test_disk(&disk).expect("a disk that works");
+    world.stage.store = world.stage.sound.clone();
     world.last_life();
     lock(&world.clients).history.acked_count()
 }
@@ -96,9 +112,9 @@ pub(crate) fn run_on_a_disk(seed: u64) -> u64 {
 pub(crate) fn run_with_a_lie(seed: u64, lie: Fault, nth: u32) {
     let mut world = World::new(seed);
     for _ in 0..LIVES {
-        world.faults.script(Script::next(Op::Put, "/w/", lie).after(nth).times(u32::MAX));
+        world.stage.faults.script(Script::next(Op::Put, "/w/", lie).after(nth).times(u32::MAX));
         world.life();
-        world.faults.stop();
+        world.stage.faults.stop();
     }
     world.last_life();
 }
@@ -109,13 +125,13 @@ pub(crate) fn recover_twice(seed: u64, calls: u64) -> Option<Log> {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
     world.rough_life();
-    world.faults.fall_silent_after(Some(calls));
+    world.stage.faults.fall_silent_after(Some(calls));
     let through = on_a_runtime(async {
-        world.faults.begin_chapter("recovery");
-        tokio::time::timeout(LIVELY, world.start()).await.is_ok()
+        world.stage.faults.begin_chapter("recovery");
+        tokio::time::timeout(LIVELY, world.stage.start()).await.is_ok()
     });
     task::assert_no_panics();
-    world.faults.fall_silent_after(None);
+    world.stage.faults.fall_silent_after(None);
     let found = world.last_life();
     (!through).then_some(found)
 }
@@ -124,19 +140,19 @@ pub(crate) fn recover_twice(seed: u64, calls: u64) -> Option<Log> {
 pub(crate) fn outlive_an_outage_of_the_metadata(seed: u64) -> [u64; 3] {
     let _shown = Shown::new(seed);
     let world = World::new(seed);
-    world.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
+    world.stage.calm();
     let acked = || lock(&world.clients).history.acked_count();
     let counts = on_a_runtime(async {
-        let broker = world.start().await.expect("a healthy store");
-        let actors = Actors::of(&broker, &world.clients, &world.rng);
+        let broker = world.stage.start().await.expect("a healthy store");
+        let actors = Actors::of(&broker, &world.clients, &world.stage.rng);
         sleep(Duration::from_secs(5)).await;
         let before = acked();
         let away = Rates { only: "/meta/".to_owned(), unavailable: 1000, ..Rates::default() };
         let others = Rates { latency: calm(), ..Rates::default() };
-        world.faults.set_rates_of_places(vec![away, others]);
+        world.stage.faults.set_rates_of_places(vec![away, others]);
         sleep(Duration::from_secs(60)).await;
         let during = acked() - before;
-        world.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
+        world.stage.calm();
         sleep(Duration::from_secs(30)).await;
         let after = acked() - before - during;
         drop(actors);
@@ -162,13 +178,13 @@ impl Clock for Still {
 pub(crate) static ALONE: RwLock<()> = RwLock::new(());
 
 /// A run in which nothing may panic; shows the seed of what does.
-struct Shown {
+pub(crate) struct Shown {
     seed: u64,
     _among_others: RwLockReadGuard<'static, ()>,
 }
 
 impl Shown {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
         Self { seed, _among_others: among_others }
     }
@@ -198,8 +214,18 @@ fn calm() -> (Duration, Duration) {
 
 /// A broker over `store` as it is started everywhere here.
 pub(crate) async fn start(store: &Store, wall: Timestamp, rng: Rng) -> Result<Broker, node::Error> {
+    start_with(SETTINGS, store, wall, rng).await
+}
+
+/// [`start`] with settings of its own.
+pub(crate) async fn start_with(
+    settings: Settings,
+    store: &Store,
+    wall: Timestamp,
+    rng: Rng,
+) -> Result<Broker, node::Error> {
     let clock: SharedClock = Arc::new(TokioClock::starting_at(wall));
-    let config = Config::with([("num.partitions", "2"), ("wal.flush.ms", "20")]).expect("settings");
+    let config = Config::with(settings.iter().copied()).expect("settings");
     let surroundings = Surroundings { clock, rng, store: Some(store.clone()) };
     let endpoint = Endpoint { host: "sim".to_owned(), port: 9092 };
     let endpoints = BTreeMap::from([("PLAINTEXT".to_owned(), endpoint)]);
@@ -219,18 +245,68 @@ async fn committed(broker: &Broker) {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self { stage: Stage::new(seed, SETTINGS), clients: Clients::new() }
+    }
+
+    fn life(&mut self) {
+        let clients = Arc::clone(&self.clients);
+        self.stage.life(|broker, rng| Actors::of(broker, &clients, rng));
+    }
+
+    fn rough_life(&mut self) {
+        let clients = Arc::clone(&self.clients);
+        self.stage.rough_life(|broker, rng| Actors::of(broker, &clients, rng));
+    }
+
+    /// The life in which nothing fails: all is acknowledged, committed once, and the log is read from end to end. Gives
+    /// the log as the recovery found it.
+    fn last_life(&mut self) -> Log {
+        self.stage.faults.stop();
+        let (found, log) = on_a_runtime(async {
+            self.stage.faults.begin_chapter("last life");
+            let whole = async {
+                let broker = self.stage.start().await.expect("a healthy store");
+                let client = Client::new(&broker);
+                let found = read_all(&client).await;
+                settle(&client, &self.clients).await;
+                let log = read_all(&client).await;
+                committed(&broker).await;
+                audit::check_manifest(&broker, &self.stage.sound).await;
+                broker.shutdown(Duration::from_secs(60)).await;
+                (found, log)
+            };
+            tokio::time::timeout(LIVELY, whole).await.expect("liveness once faults stop")
+        });
+        self.stage.end_of_life();
+        lock(&self.clients).history.check(&log);
+        found
+    }
+}
+
+impl Stage {
+    pub(crate) fn new(seed: u64, settings: Settings) -> Self {
         let rng = Rng::from_seed(seed);
         let faults = Faults::new(Rng::from_seed(rng.u64()));
         let clock: SharedClock = Arc::new(Still(WALL));
         let sound = memory(clock);
         let store = Store::new(faults.wrap(sound.raw()), Locality::Bucket);
-        let (clients, audit) = (Clients::new(), Audit::default());
-        Self { rng, faults, store, sound, clients, audit, wall: WALL }
+        let audit = Audit::default();
+        Self { rng, faults, store, sound, audit, wall: WALL, settings }
     }
 
-    fn report(&self) -> Report {
-        let acked = lock(&self.clients).history.acked_count();
+    /// What is left of the run, in which so much was acknowledged.
+    pub(crate) fn report(&self, acked: u64) -> Report {
         Report { trace: self.faults.log(), acked }
+    }
+
+    /// The next life's wall clock is ahead of all before.
+    pub(crate) fn wall_at_its_latest(&mut self) {
+        self.wall = Timestamp(WALL.0 + i64::try_from(WALL_SPREAD_MS).expect("less than a day"));
+    }
+
+    /// Nothing fails; only latency is left.
+    pub(crate) fn calm(&self) {
+        self.faults.set_rates(Rates { latency: calm(), ..Rates::default() });
     }
 
     /// Half of the lives are calm: then only the end of the life is a fault.
@@ -279,7 +355,7 @@ impl World {
     }
 
     /// One life of a broker, or two that overlap.
-    fn life(&mut self) {
+    pub(crate) fn life(&mut self, actors: impl Fn(&Broker, &Rng) -> Actors) {
         let weather = self.weather();
         self.set_weather(weather);
         let length = Duration::from_millis(100 + self.rng.below(8_000));
@@ -287,14 +363,19 @@ impl World {
         on_a_runtime(async {
             self.faults.begin_chapter("life");
             // An error is the crash that was meant.
-            let _ = tokio::time::timeout(length, self.live(weather, length, end)).await;
+            let _ = tokio::time::timeout(length, self.live(weather, (length, end), &actors)).await;
         });
         self.end_of_life();
     }
 
-    async fn live(&self, weather: Weather, length: Duration, end: u64) {
+    async fn live(
+        &self,
+        weather: Weather,
+        (length, end): (Duration, u64),
+        connect: &impl Fn(&Broker, &Rng) -> Actors,
+    ) {
         let Some(broker) = self.start_in(weather).await else { return };
-        let actors = Actors::of(&broker, &self.clients, &self.rng);
+        let actors = connect(&broker, &self.rng);
         match end {
             2 => {
                 sleep(length / 2).await;
@@ -305,7 +386,7 @@ impl World {
                 sleep(length / 2).await;
                 let Some(successor) = self.start_in(weather).await else { return };
                 drop(actors);
-                let _actors = Actors::of(&successor, &self.clients, &self.rng);
+                let _actors = connect(&successor, &self.rng);
                 broker.failed().await;
                 std::future::pending().await
             }
@@ -329,19 +410,19 @@ impl World {
     }
 
     /// A life of three seconds in bad weather that ends in a crash.
-    fn rough_life(&mut self) {
+    fn rough_life(&mut self, actors: impl Fn(&Broker, &Rng) -> Actors) {
         self.set_weather(Weather { data: true, metadata: false });
         on_a_runtime(async {
             self.faults.begin_chapter("rough life");
             let weather = Weather { data: true, metadata: false };
-            let _ =
-                tokio::time::timeout(Duration::from_secs(3), self.live(weather, LIVELY, 0)).await;
+            let living = self.live(weather, (LIVELY, 0), &actors);
+            let _ = tokio::time::timeout(Duration::from_secs(3), living).await;
         });
         self.end_of_life();
         self.faults.stop();
     }
 
-    fn end_of_life(&mut self) {
+    pub(crate) fn end_of_life(&mut self) {
         task::assert_no_panics();
         let found = on_a_runtime(audit::objects(&self.sound));
         self.audit.compare(found);
@@ -349,31 +430,7 @@ impl World {
         self.wall = Timestamp(WALL.0 + later);
     }
 
-    /// The life in which nothing fails: all is acknowledged, committed once, and the log is read from end to end. Gives
-    /// the log as the recovery found it.
-    fn last_life(&mut self) -> Log {
-        self.faults.stop();
-        let (found, log) = on_a_runtime(async {
-            self.faults.begin_chapter("last life");
-            let whole = async {
-                let broker = self.start().await.expect("a healthy store");
-                let client = Client::new(&broker);
-                let found = read_all(&client).await;
-                settle(&client, &self.clients).await;
-                let log = read_all(&client).await;
-                committed(&broker).await;
-                audit::check_manifest(&broker, &self.sound).await;
-                broker.shutdown(Duration::from_secs(60)).await;
-                (found, log)
-            };
-            tokio::time::timeout(LIVELY, whole).await.expect("liveness once faults stop")
-        });
-        self.end_of_life();
-        lock(&self.clients).history.check(&log);
-        found
-    }
-
-    async fn start(&self) -> Result<Broker, node::Error> {
-        start(&self.store, self.wall, Rng::from_seed(self.rng.u64())).await
+    pub(crate) async fn start(&self) -> Result<Broker, node::Error> {
+        start_with(self.settings, &self.store, self.wall, Rng::from_seed(self.rng.u64())).await
     }
 }
