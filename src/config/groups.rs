@@ -22,6 +22,22 @@ pub struct GroupsConfig {
     pub consumer_session_timeout: Duration,
     /// How often it is asked to be heard of.
     pub consumer_heartbeat_interval: Duration,
+    /// The bounds of what a group may have in place of the session timeout: least and greatest.
+    pub consumer_session_bounds: (Duration, Duration),
+    /// The bounds of what a group may have in place of the heartbeat interval.
+    pub consumer_heartbeat_bounds: (Duration, Duration),
+    /// The least time between two assignments of a group; zero: none.
+    pub consumer_assignment_interval: Duration,
+    /// The bounds of what a group may have in place of it.
+    pub consumer_assignment_bounds: (Duration, Duration),
+    /// How often patterns are matched anew although no topic came.
+    pub consumer_regex_refresh_interval: Duration,
+    /// The most members of a group of the newer protocol.
+    pub consumer_max_size: usize,
+    /// Assignors that its members may ask for, the default first.
+    pub consumer_assignors: Vec<String>,
+    /// Which groups with members may change their protocol.
+    pub consumer_migration: MigrationPolicy,
     /// Partitions of `__consumer_offsets`.
     pub offsets_partitions: i32,
     /// What `__consumer_offsets` reports as its replication factor.
@@ -36,6 +52,24 @@ pub struct GroupsConfig {
     pub offset_metadata_max_bytes: ByteSize,
 }
 
+/// Which groups may change from one protocol to the other while they have members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MigrationPolicy {
+    /// A classic group becomes one of the newer protocol when the first such member joins.
+    pub upgrade: bool,
+    /// And back when the last leaves.
+    pub downgrade: bool,
+}
+
+impl MigrationPolicy {
+    const WORDS: &'static [&'static str] = &["bidirectional", "upgrade", "downgrade", "disabled"];
+
+    fn named(name: &str) -> Self {
+        let both = name == "bidirectional";
+        Self { upgrade: both || name == "upgrade", downgrade: both || name == "downgrade" }
+    }
+}
+
 const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key::kafkas(Section::Groups, name, kind, default, doc)
 }
@@ -46,6 +80,9 @@ const fn short(min: i64) -> Kind {
 }
 
 const FACTOR: Kind = Int { min: 1, max: i16::MAX as i64 };
+
+/// The assignors that are built in.
+const ASSIGNORS: &[&str] = &["uniform", "range"];
 
 const PARTITIONS: Kind = Int { min: 1, max: 100_000 };
 
@@ -80,6 +117,72 @@ pub(super) const KEYS: &[Key] = &[
         short(1),
         "5000",
         "How often a member of the newer protocol is heard of.",
+    ),
+    kafkas(
+        "group.consumer.min.session.timeout.ms",
+        short(1),
+        "45000",
+        "The least that a group may set as its `consumer.session.timeout.ms`.",
+    ),
+    kafkas(
+        "group.consumer.max.session.timeout.ms",
+        short(1),
+        "60000",
+        "The greatest that a group may set as its `consumer.session.timeout.ms`.",
+    ),
+    kafkas(
+        "group.consumer.min.heartbeat.interval.ms",
+        short(1),
+        "5000",
+        "The least that a group may set as its `consumer.heartbeat.interval.ms`.",
+    ),
+    kafkas(
+        "group.consumer.max.heartbeat.interval.ms",
+        short(1),
+        "15000",
+        "The greatest that a group may set as its `consumer.heartbeat.interval.ms`.",
+    ),
+    kafkas(
+        "group.consumer.assignment.interval.ms",
+        short(0),
+        "1000",
+        "The least time between two assignments of a group of the newer protocol; 0 for none.",
+    ),
+    kafkas(
+        "group.consumer.min.assignment.interval.ms",
+        short(0),
+        "0",
+        "The least that a group may set as its `consumer.assignment.interval.ms`.",
+    ),
+    kafkas(
+        "group.consumer.max.assignment.interval.ms",
+        short(0),
+        "15000",
+        "The greatest that a group may set as its `consumer.assignment.interval.ms`.",
+    ),
+    kafkas(
+        "group.consumer.regex.refresh.interval.ms",
+        short(10_000),
+        "600000",
+        "How often the patterns of groups are matched anew although no topic was created.",
+    ),
+    kafkas(
+        "group.consumer.max.size",
+        int_from(1),
+        "2147483647",
+        "The most members of a group of the newer protocol.",
+    ),
+    kafkas(
+        "group.consumer.assignors",
+        Kind::SomeOf(ASSIGNORS),
+        "uniform,range",
+        "The assignors that members of the newer protocol may ask for, the default first.",
+    ),
+    kafkas(
+        "group.consumer.migration.policy",
+        Kind::OneOf(MigrationPolicy::WORDS),
+        "bidirectional",
+        "Whether a group with members may change to the newer protocol (upgrade) and back (downgrade).",
     ),
     kafkas(
         "group.share.record.lock.duration.ms",
@@ -128,6 +231,7 @@ pub(super) const KEYS: &[Key] = &[
 impl GroupsConfig {
     pub(super) fn read(values: &Values) -> Self {
         let minutes: u64 = values.int("offsets.retention.minutes");
+        let bounds = |least, greatest| (values.time(least), values.time(greatest));
         Self {
             initial_rebalance_delay: values.time("group.initial.rebalance.delay.ms"),
             min_session_timeout: values.time("group.min.session.timeout.ms"),
@@ -135,6 +239,26 @@ impl GroupsConfig {
             max_size: values.int("group.max.size"),
             consumer_session_timeout: values.time("group.consumer.session.timeout.ms"),
             consumer_heartbeat_interval: values.time("group.consumer.heartbeat.interval.ms"),
+            consumer_session_bounds: bounds(
+                "group.consumer.min.session.timeout.ms",
+                "group.consumer.max.session.timeout.ms",
+            ),
+            consumer_heartbeat_bounds: bounds(
+                "group.consumer.min.heartbeat.interval.ms",
+                "group.consumer.max.heartbeat.interval.ms",
+            ),
+            consumer_assignment_interval: values.time("group.consumer.assignment.interval.ms"),
+            consumer_assignment_bounds: bounds(
+                "group.consumer.min.assignment.interval.ms",
+                "group.consumer.max.assignment.interval.ms",
+            ),
+            consumer_regex_refresh_interval: values
+                .time("group.consumer.regex.refresh.interval.ms"),
+            consumer_max_size: values.int("group.consumer.max.size"),
+            consumer_assignors: values.words("group.consumer.assignors"),
+            consumer_migration: MigrationPolicy::named(
+                &values.text("group.consumer.migration.policy"),
+            ),
             offsets_partitions: values.int("offsets.topic.num.partitions"),
             offsets_replication_factor: values.int("offsets.topic.replication.factor"),
             offsets_retention: Duration::from_secs(minutes * 60),

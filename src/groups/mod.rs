@@ -1,6 +1,6 @@
 //! Consumer groups: membership, generations and committed offsets, kept in `__consumer_offsets` by its partitions' leaders.
 //!
-//! A group lives in the shard of its id ([`crate::state_topic`]). `classic` decides what the classic protocol answers,
+//! A group lives in the shard of its id ([`crate::state_topic`]). `classic` decides what the classic protocol answers, [`consumer`] what that of KIP-848 does,
 //! `offsets` keeps what was committed, `machine` puts both into one shard's state, and [`Groups`] is the way in for
 //! handlers. Sessions and waiting requests live in memory alone: after a failover members are given a whole session.
 
@@ -12,12 +12,13 @@ mod refusal;
 mod requests;
 mod service;
 mod timers;
+mod topics;
 
 pub use classic::{GroupDescription, MemberDescription};
 pub use refusal::Refusal;
 pub use requests::{
-    Assigned, CommitRequest, HeartbeatRequest, JoinAnswer, JoinRequest, JoinedMember, LeaveRequest,
-    LeavingMember, ListedGroup, MemberProtocol, OffsetToCommit, SyncAnswer, SyncRequest,
-    TopicOffset, TransactionalCommit,
+    Assigned, CommitRequest, Fetcher, HeartbeatRequest, JoinAnswer, JoinRequest, JoinedMember,
+    LeaveRequest, LeavingMember, ListedGroup, MemberProtocol, OffsetToCommit, SyncAnswer,
+    SyncRequest, TopicOffset, TransactionalCommit,
 };
 pub use service::{Groups, Parts};

@@ -44,12 +44,21 @@ pub enum Refusal {
     /// `GROUP_ID_NOT_FOUND`.
     #[error("there is no such group")]
     GroupIdNotFound,
+    /// `GROUP_ID_NOT_FOUND`: there is one, of another protocol.
+    #[error("the group is not of the classic protocol")]
+    NotClassic,
     /// `NON_EMPTY_GROUP`.
     #[error("the group has members")]
     NonEmptyGroup,
     /// `GROUP_SUBSCRIBED_TO_TOPIC`.
     #[error("the group consumes the topic")]
     SubscribedToTopic,
+    /// `STALE_MEMBER_EPOCH`.
+    #[error("the member epoch is not the one that the group knows")]
+    StaleMemberEpoch,
+    /// `UNSUPPORTED_VERSION`: the request cannot carry a member epoch.
+    #[error("members of the consumer protocol commit with a later version")]
+    UnsupportedVersion,
     /// `OFFSET_METADATA_TOO_LARGE`.
     #[error("the offset's metadata is too large")]
     OffsetMetadataTooLarge,

@@ -218,6 +218,20 @@ pub struct TransactionalCommit {
     pub commit: CommitRequest,
 }
 
+/// Who fetches offsets. A classic group does not ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetcher<'a> {
+    /// Of a member of the consumer protocol.
+    pub member_id: Option<&'a str>,
+    /// The epoch that it knows; negative: none.
+    pub member_epoch: i32,
+}
+
+impl Fetcher<'_> {
+    /// No member.
+    pub const NOBODY: Self = Self { member_id: None, member_epoch: -1 };
+}
+
 /// One partition's committed offset; none was committed where `offset` is -1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicOffset {

@@ -7,10 +7,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::classic::GroupDescription;
-use super::machine::{GroupsMachine, Settings, Settled};
+use super::consumer::describe::Description;
+use super::consumer::{self, Heartbeat, HeartbeatAnswer};
+use super::machine::{GroupsMachine, Settings, Settled, ToResolve};
+use super::topics::Topics;
 use super::{
-    CommitRequest, HeartbeatRequest, JoinAnswer, JoinRequest, LeaveRequest, ListedGroup, Refusal,
-    SyncAnswer, SyncRequest, TopicOffset, TransactionalCommit,
+    CommitRequest, Fetcher, HeartbeatRequest, JoinAnswer, JoinRequest, LeaveRequest, ListedGroup,
+    Refusal, SyncAnswer, SyncRequest, TopicOffset, TransactionalCommit,
 };
 use crate::base::clock::SharedClock;
 use crate::base::ids::BrokerId;
@@ -75,6 +78,7 @@ impl Groups {
         let settings = Settings::new(&config);
         let ids = rng.clone();
         let images = cluster.image();
+        let topics = Topics::new(cluster.image());
         let parts = state_topic::Parts {
             cluster,
             registry,
@@ -83,11 +87,12 @@ impl Groups {
             rng,
             garbage_bytes_min: GARBAGE_BYTES_MIN,
         };
+        let seen = topics.clone();
         let topic = StateTopic::start(parts, spec, move |_| {
-            GroupsMachine::new(settings.clone(), ids.clone())
+            GroupsMachine::new(settings.clone(), ids.clone(), seen.clone())
         });
         let session_timeouts = (config.min_session_timeout, config.max_session_timeout);
-        task::spawn("groups-topics", follow_topics(topic.downgrade(), images));
+        task::spawn("groups-topics", follow_topics(topic.downgrade(), images, topics));
         Self { topic, session_timeouts }
     }
 
@@ -274,15 +279,16 @@ impl Groups {
     pub async fn fetch_offsets(
         &self,
         group_id: &str,
+        fetcher: Fetcher<'_>,
         wanted: Option<&[(String, i32)]>,
         require_stable: bool,
     ) -> Result<Vec<TopicOffset>, Refusal> {
-        let fetched =
-            self.ask(group_id, |machine, _| machine.fetch(group_id, wanted, require_stable));
+        let fetched = self
+            .ask(group_id, |machine, _| machine.fetch(group_id, fetcher, wanted, require_stable));
         let (offsets, shard) = fetched.await?;
         // An older leader would hand out offsets that are already processed.
         shard.prove(PROOF_WITHIN).await?;
-        Ok(offsets)
+        offsets
     }
 
     /// Deletes committed offsets: one answer each, in order.
@@ -309,13 +315,53 @@ impl Groups {
         self.ask_proven(group_id, |machine, turn| machine.delete(turn, group_id)).await
     }
 
-    /// Describes a group; none: there is no such group.
+    /// Describes a classic group; none: there is no such group.
     ///
     /// # Errors
-    /// [`Refusal`].
+    /// [`Refusal`]; [`Refusal::NotClassic`]: it is of the consumer protocol.
     pub async fn describe(&self, group_id: &str) -> Result<Option<GroupDescription>, Refusal> {
         let (described, _) = self.ask(group_id, |machine, _| machine.describe(group_id)).await?;
-        Ok(described)
+        described
+    }
+
+    /// A member of the consumer protocol is alive, joins, or leaves. One without an id is given one.
+    ///
+    /// # Errors
+    /// [`Refusal`] by the coordinator; within it [`consumer::Error`] by the group. Nothing was done.
+    pub async fn consumer_heartbeat(
+        &self,
+        group_id: &str,
+        request: Heartbeat,
+    ) -> Result<Result<HeartbeatAnswer, consumer::Error>, Refusal> {
+        let beat = |machine: &mut GroupsMachine, turn: &mut Turn<'_>| {
+            machine.consumer_heartbeat(turn, group_id, request)
+        };
+        let shard = self.topic.shard_of(group_id)?;
+        let Settled { answer, after } = shard.turn(beat)?;
+        let answer = answer.map(|(answer, to_resolve)| {
+            if let Some(to_resolve) = to_resolve {
+                resolve(Arc::clone(&shard), group_id.to_owned(), to_resolve);
+            }
+            answer
+        });
+        shard.stable(after).await?;
+        // A client gives up for good when its instance id is another's (law 9).
+        if matches!(answer, Err(consumer::Error::FencedInstance { .. })) {
+            shard.prove(PROOF_WITHIN).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Describes a group of the consumer protocol.
+    ///
+    /// # Errors
+    /// [`Refusal`] by the coordinator; within it [`consumer::Error`]: there is no such group.
+    pub async fn consumer_describe(
+        &self,
+        group_id: &str,
+    ) -> Result<Result<Description, consumer::Error>, Refusal> {
+        let described = self.ask(group_id, |machine, _| machine.consumer_describe(group_id));
+        Ok(described.await?.0)
     }
 
     /// The groups coordinated here that `wanted` holds for.
@@ -341,11 +387,26 @@ impl Groups {
     }
 }
 
-/// Deletes the offsets of topics as they go. Holds no part: a stopped node lets its store go.
-async fn follow_topics(topic: WeakTopic<GroupsMachine>, mut images: watch::Receiver<Arc<Image>>) {
+/// Matches a group's patterns beside its steps, which it would hold up where topics are many.
+fn resolve(shard: ShardHandle<GroupsMachine>, group_id: String, to_resolve: ToResolve) {
+    task::spawn("groups-regex", async move {
+        let ToResolve { regexes, image, wall } = to_resolve;
+        let resolved = consumer::subscription::resolve(&regexes, &image, wall.0);
+        // A shard that is closed took the group with it.
+        let _ = shard.turn(|machine, turn| machine.regexes_resolved(turn, &group_id, resolved));
+    });
+}
+
+/// Notes new topics, and deletes the offsets of those that go. Holds no part: a stopped node lets its store go.
+async fn follow_topics(
+    topic: WeakTopic<GroupsMachine>,
+    mut images: watch::Receiver<Arc<Image>>,
+    topics: Topics,
+) {
     let mut before = Arc::clone(&images.borrow_and_update());
     while images.changed().await.is_ok() {
         let image = Arc::clone(&images.borrow_and_update());
+        topics.note(&before, &image);
         let gone: Vec<&str> = before
             .names
             .iter()

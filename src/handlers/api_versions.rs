@@ -14,7 +14,7 @@ use crate::protocol::{ApiKey, ErrorCode};
 
 /// Features that clients look for, and the level of each that is built and in force; 0: not built.
 const FEATURES: [(&str, i16); 3] =
-    [("group.version", 0), ("share.version", 0), ("transaction.version", 2)];
+    [("group.version", 1), ("share.version", 0), ("transaction.version", 2)];
 
 pub(super) fn handle(
     scope: &Scope<'_>,
@@ -92,14 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn produce_is_advertised_from_0_and_newer_groups_not_at_all() {
+    fn produce_is_advertised_from_0_and_share_groups_not_at_all() {
         let fake = Fake::new(&[], &[]);
         let response = handle(&fake.scope(), 0, &ApiVersionsRequest::default());
         let produce = response.api_keys.iter().find(|api| api.api_key == 0).expect("there");
         assert_eq!((produce.min_version, produce.max_version), (0, 13));
-        assert!(
-            response.api_keys.iter().all(|api| ![68, 69, 76, 77, 78, 79].contains(&api.api_key))
-        );
+        assert!(response.api_keys.iter().all(|api| !(76..=79).contains(&api.api_key)));
         assert_eq!(unsupported().api_keys.len(), 1);
     }
 }

@@ -91,6 +91,8 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
         | ApiKey::OffsetDelete
+        | ApiKey::ConsumerGroupHeartbeat
+        | ApiKey::ConsumerGroupDescribe
         | ApiKey::TxnOffsetCommit => groups::handle(session, &header, body).await,
         ApiKey::ApiVersions
         | ApiKey::DescribeConfigs

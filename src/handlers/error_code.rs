@@ -137,13 +137,29 @@ pub(super) fn of_group(refusal: groups::Refusal) -> ErrorCode {
         R::InconsistentProtocol => ErrorCode::InconsistentGroupProtocol,
         R::RebalanceInProgress => ErrorCode::RebalanceInProgress,
         R::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
-        R::GroupIdNotFound => ErrorCode::GroupIdNotFound,
+        R::GroupIdNotFound | R::NotClassic => ErrorCode::GroupIdNotFound,
         R::NonEmptyGroup => ErrorCode::NonEmptyGroup,
         R::SubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+        R::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+        R::UnsupportedVersion => ErrorCode::UnsupportedVersion,
         R::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
         R::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
         R::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
         R::InvalidTxnState => ErrorCode::InvalidTxnState,
+    }
+}
+
+/// The code of a refusal by a group of the consumer protocol.
+pub(super) fn of_consumer_group(error: &groups::consumer::Error) -> ErrorCode {
+    use groups::consumer::Error as E;
+    match error {
+        E::GroupNotFound { .. } => ErrorCode::GroupIdNotFound,
+        E::UnknownMember { .. } | E::UnknownInstance(_) => ErrorCode::UnknownMemberId,
+        E::Fenced(_) => ErrorCode::FencedMemberEpoch,
+        E::Unreleased { .. } => ErrorCode::UnreleasedInstanceId,
+        E::FencedInstance { .. } => ErrorCode::FencedInstanceId,
+        E::Full(_) => ErrorCode::GroupMaxSizeReached,
+        E::InvalidRegex { .. } => ErrorCode::InvalidRegularExpression,
     }
 }
 

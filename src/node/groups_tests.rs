@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+mod consumer;
+
 use super::Surroundings;
 use super::broker::Broker;
 use crate::base::clock::{SharedClock, Timestamp, TokioClock, sleep};
@@ -13,8 +15,8 @@ use crate::base::rng::Rng;
 use crate::base::task::{self, assert_no_panics};
 use crate::config::Config;
 use crate::groups::{
-    Assigned, CommitRequest, Groups, HeartbeatRequest, JoinAnswer, JoinRequest, MemberProtocol,
-    OffsetToCommit, Refusal, SyncRequest,
+    Assigned, CommitRequest, Fetcher, Groups, HeartbeatRequest, JoinAnswer, JoinRequest,
+    MemberProtocol, OffsetToCommit, Refusal, SyncRequest,
 };
 use crate::manifest::client::Endpoint;
 use crate::object::{self, Store};
@@ -23,6 +25,8 @@ use crate::telemetry;
 struct World {
     store: Store,
     broker: Option<Broker>,
+    /// Every process is another: its identity is drawn from this.
+    seed: u64,
 }
 
 const SETTINGS: [(&str, &str); 3] = [
@@ -50,7 +54,7 @@ impl World {
     async fn new() -> Self {
         let store = object::build::memory(clock());
         let broker = Some(broker(&store, 1).await);
-        let world = Self { store, broker };
+        let world = Self { store, broker, seed: 1 };
         let leader = world.groups().coordinator_of("g").await.expect("the topic is created");
         assert!(leader.is_some(), "it is led as soon as it exists");
         world
@@ -70,7 +74,8 @@ impl World {
             let before = self.broker.take().expect("there is one");
             before.shutdown(Duration::from_secs(10)).await;
         }
-        self.broker = Some(broker(&self.store, 2).await);
+        self.seed += 1;
+        self.broker = Some(broker(&self.store, self.seed).await);
     }
 
     async fn ready(&self, group_id: &str) {
@@ -80,7 +85,11 @@ impl World {
     }
 
     async fn committed(&self, group_id: &str) -> Vec<(String, i32, i64)> {
-        let offsets = self.groups().fetch_offsets(group_id, None, true).await.expect("led here");
+        let offsets = self
+            .groups()
+            .fetch_offsets(group_id, Fetcher::NOBODY, None, true)
+            .await
+            .expect("led here");
         offsets.into_iter().map(|o| (o.topic, o.partition, o.offset)).collect()
     }
 }
@@ -194,7 +203,7 @@ async fn a_broker_that_was_superseded_hands_out_nothing() {
     assert_eq!(world.groups().commit(&commit("h", 1, 7)).await, Err(Refusal::NotCoordinator));
     let let_go = waiting.await.expect("not cancelled").expect("no panic");
     assert_eq!(let_go.refusal, Some(Refusal::NotCoordinator));
-    let stale = world.groups().fetch_offsets("h", None, false).await;
+    let stale = world.groups().fetch_offsets("h", Fetcher::NOBODY, None, false).await;
     assert_eq!(stale, Err(Refusal::NotCoordinator));
     assert_no_panics();
 }

@@ -47,6 +47,8 @@ pub enum ApiKey {
     DescribeProducers = 61,
     DescribeTransactions = 65,
     ListTransactions = 66,
+    ConsumerGroupHeartbeat = 68,
+    ConsumerGroupDescribe = 69,
     ListConfigResources = 74,
     DescribeTopicPartitions = 75,
 }
@@ -74,7 +76,7 @@ pub struct Api {
 /// Produce is advertised from 0 although 3 is the first version left: librdkafka takes a higher minimum for a broker
 /// without compression (KAFKA-18659).
 #[rustfmt::skip]
-pub static APIS: [Api; 40] = [
+pub static APIS: [Api; 42] = [
     api(ApiKey::Produce, "Produce", (3, 13), 9, &shapes::PRODUCE).advertised_from(0),
     api(ApiKey::Fetch, "Fetch", (4, 18), 12, &shapes::FETCH),
     api(ApiKey::ListOffsets, "ListOffsets", (1, 10), 6, &shapes::LIST_OFFSETS),
@@ -113,6 +115,8 @@ pub static APIS: [Api; 40] = [
     api(ApiKey::DescribeProducers, "DescribeProducers", (0, 0), 0, &shapes::DESCRIBE_PRODUCERS),
     api(ApiKey::DescribeTransactions, "DescribeTransactions", (0, 0), 0, &shapes::DESCRIBE_TRANSACTIONS),
     api(ApiKey::ListTransactions, "ListTransactions", (0, 2), 0, &shapes::LIST_TRANSACTIONS),
+    api(ApiKey::ConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", (0, 1), 0, &shapes::CONSUMER_GROUP_HEARTBEAT),
+    api(ApiKey::ConsumerGroupDescribe, "ConsumerGroupDescribe", (0, 1), 0, &shapes::CONSUMER_GROUP_DESCRIBE),
     api(ApiKey::ListConfigResources, "ListConfigResources", (0, 1), 0, &shapes::LIST_CONFIG_RESOURCES),
     api(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions", (0, 0), 0, &shapes::DESCRIBE_TOPIC_PARTITIONS),
 ];

@@ -60,6 +60,8 @@ pub fn visit(key: ApiKey, visitor: &mut impl Visitor) {
         ApiKey::EndTxn => visitor.visit::<k::EndTxnRequest>(),
         ApiKey::TxnOffsetCommit => visitor.visit::<k::TxnOffsetCommitRequest>(),
         ApiKey::WriteTxnMarkers => visitor.visit::<k::WriteTxnMarkersRequest>(),
+        ApiKey::ConsumerGroupHeartbeat => visitor.visit::<k::ConsumerGroupHeartbeatRequest>(),
+        ApiKey::ConsumerGroupDescribe => visitor.visit::<k::ConsumerGroupDescribeRequest>(),
         ApiKey::DescribeTransactions => visitor.visit::<k::DescribeTransactionsRequest>(),
         ApiKey::ListTransactions => visitor.visit::<k::ListTransactionsRequest>(),
         ApiKey::DescribeConfigs => visitor.visit::<k::DescribeConfigsRequest>(),

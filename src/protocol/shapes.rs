@@ -254,6 +254,22 @@ static OFFSET_DELETE_TOPIC: Struct = shape(&[
 ]);
 static OFFSET_DELETE_PARTITION: Struct = shape(&[I32]);
 
+pub(super) static CONSUMER_GROUP_HEARTBEAT: Struct = shape(&[
+    TEXT,
+    TEXT,
+    I32,
+    TEXT.nullable(),
+    TEXT.nullable(),
+    I32,
+    TEXTS.nullable(),
+    TEXT.nullable().since(1),
+    TEXT.nullable(),
+    array::<k::consumer_group_heartbeat_request::TopicPartitions>(&ID_AND_PARTITIONS).nullable(),
+]);
+static ID_AND_PARTITIONS: Struct = shape(&[UUID, I32S]);
+
+pub(super) static CONSUMER_GROUP_DESCRIBE: Struct = shape(&[TEXTS, BOOL]);
+
 pub(super) static API_VERSIONS: Struct = shape(&[TEXT.since(3), TEXT.since(3)]);
 
 pub(super) static CREATE_TOPICS: Struct =

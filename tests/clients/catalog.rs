@@ -15,7 +15,7 @@ pub(crate) struct Client {
     pub(crate) can: Expressible,
     /// It reads only as a member of a consumer group.
     pub(crate) reads_by_group: bool,
-    /// Its names of the assignors that its program takes.
+    /// Its names of the assignors that its program takes; behind `consumer:` those of the brokers (KIP-848).
     pub(crate) assignors: &'static [&'static str],
 }
 
@@ -34,12 +34,28 @@ const ALL: Expressible = Expressible { null_headers: true, null_records: true, t
 const JAVAS: &[&str] =
     &["RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor"];
 
+/// And those of the brokers, by the protocol of KIP-848.
+const NEWER_JAVAS: &[&str] = &[
+    "RangeAssignor",
+    "RoundRobinAssignor",
+    "StickyAssignor",
+    "CooperativeStickyAssignor",
+    "consumer:uniform",
+    "consumer:range",
+];
+
 /// Every client, with versions pinned in the manifests beside their programs.
 pub(crate) const CLIENTS: [Client; 10] = [
     // Its runs are arranged so that nulls occur; it stamps its own time.
     client("kcat", Runtime::Kcat, Expressible { timestamps: false, null_headers: false, ..ALL }),
     Client {
-        assignors: &["range", "roundrobin", "cooperative-sticky"],
+        assignors: &[
+            "range",
+            "roundrobin",
+            "cooperative-sticky",
+            "consumer:uniform",
+            "consumer:range",
+        ],
         ..client("confluent-kafka", Runtime::Python("with_confluent_kafka.py"), ALL)
     },
     // It refuses header values that are not bytes, and records with neither key nor value.
@@ -60,7 +76,7 @@ pub(crate) const CLIENTS: [Client; 10] = [
             Expressible { null_records: false, ..ALL },
         )
     },
-    Client { assignors: JAVAS, ..client("java-4.3.1", Runtime::Java("4.3.1"), ALL) },
+    Client { assignors: NEWER_JAVAS, ..client("java-4.3.1", Runtime::Java("4.3.1"), ALL) },
     Client { assignors: JAVAS, ..client("java-3.9.1", Runtime::Java("3.9.1"), ALL) },
     client("franz-go", Runtime::Go("franz-go"), ALL),
     client("sarama", Runtime::Go("sarama"), ALL),

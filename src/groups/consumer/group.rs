@@ -13,6 +13,7 @@ use super::error::Error;
 use super::leave::millis;
 use super::member::{Member, MemberState};
 use super::outcome::{Now, Settings};
+use super::size;
 use super::subscription::{Resolved, Subscriptions};
 use super::timers::{Timer, Timers};
 use crate::base::ids::TopicId;
@@ -67,6 +68,8 @@ pub struct ConsumerGroup {
     /// Patterns are being matched.
     pub(super) resolving: bool,
     pub(super) timers: Timers,
+    /// About how much its records take.
+    bytes: u64,
 }
 
 impl ConsumerGroup {
@@ -90,6 +93,7 @@ impl ConsumerGroup {
             checked: None,
             resolving: false,
             timers: Timers::default(),
+            bytes: size::of_group(id),
         }
     }
 
@@ -109,6 +113,18 @@ impl ConsumerGroup {
     #[must_use]
     pub fn target_epoch(&self) -> i32 {
         self.target_epoch
+    }
+
+    /// About how much its records take in batches.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it has no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
     }
 
     /// Its members, by id.
@@ -222,11 +238,8 @@ impl ConsumerGroup {
                 self.target_epoch = value.map_or(-1, |value| value.epoch);
                 self.target_timestamp = value.map_or(0, |value| value.timestamp);
             }
-            Record::TargetMember(_, id, Some(topics)) => {
-                self.targets.insert(id, Arc::new(assignment_from_record(topics)));
-            }
-            Record::TargetMember(_, id, None) => {
-                self.targets.remove(&id);
+            Record::TargetMember(_, id, topics) => {
+                self.set_target(id, topics.map(|topics| Arc::new(assignment_from_record(topics))));
             }
             Record::Current(_, id, value) => {
                 let member = match (self.members.get(&id), &value) {
@@ -237,9 +250,29 @@ impl ConsumerGroup {
                 self.put(member.with_current(value));
             }
             Record::Regex(_, regex, value) => {
-                self.subscriptions.set_resolved(&regex, value.map(Resolved::from_value));
+                self.set_resolved(&regex, value.map(Resolved::from_value));
             }
         }
+    }
+
+    fn set_target(&mut self, id: String, target: Option<Arc<Assignment>>) {
+        if let Some(old) = self.targets.remove(&id) {
+            self.bytes -= size::of_target(&self.id, &id, &old);
+        }
+        if let Some(target) = target {
+            self.bytes += size::of_target(&self.id, &id, &target);
+            self.targets.insert(id, target);
+        }
+    }
+
+    fn set_resolved(&mut self, regex: &str, resolved: Option<Resolved>) {
+        if let Some(old) = self.subscriptions.resolved().get(regex) {
+            self.bytes -= size::of_regex(&self.id, regex, old);
+        }
+        if let Some(new) = &resolved {
+            self.bytes += size::of_regex(&self.id, regex, new);
+        }
+        self.subscriptions.set_resolved(regex, resolved);
     }
 
     fn put(&mut self, member: Member) {
@@ -248,12 +281,17 @@ impl ConsumerGroup {
         if let Some(instance) = &member.instance_id {
             self.static_members.insert(instance.clone(), member.id.clone());
         }
+        self.bytes += size::of_member(&self.id, &member);
         let old = self.members.insert(member.id.clone(), member.clone());
+        if let Some(old) = &old {
+            self.bytes -= size::of_member(&self.id, old);
+        }
         self.rehold(old.as_ref(), Some(&member));
     }
 
     fn remove(&mut self, id: &str) {
         let Some(old) = self.members.remove(id) else { return };
+        self.bytes -= size::of_member(&self.id, &old);
         self.subscriptions.replace(Some(&old), None);
         self.rehold(Some(&old), None);
         if let Some(instance) = &old.instance_id

@@ -13,6 +13,7 @@
 pub mod assignment;
 pub mod assignor;
 pub mod commit;
+pub mod describe;
 pub mod error;
 pub mod group;
 pub mod hash;
@@ -22,6 +23,7 @@ pub mod member;
 pub mod outcome;
 pub mod reconcile;
 pub mod regex;
+mod size;
 pub mod subscription;
 pub mod target;
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete, DeleteGroups.
 
+use super::held::Group;
 use super::{GroupsMachine, Held, Settled};
 use crate::base::clock::Timestamp;
-use crate::base::ids::SlotId;
+use crate::base::ids::{SlotId, TopicId};
 use crate::base::offset::Offset;
-use crate::groups::classic::{ClassicGroup, Outbox};
+use crate::groups::classic::Outbox;
+use crate::groups::consumer::ConsumerGroup;
+use crate::groups::consumer::commit::{Allowed, CommitError, Committer};
 use crate::groups::offsets::{Committed, Place, record};
-use crate::groups::{CommitRequest, OffsetToCommit, Refusal, TopicOffset};
-use crate::protocol::records::offsets::{OffsetCommit, group_metadata_key, offset_commit_key};
+use crate::groups::{CommitRequest, Fetcher, OffsetToCommit, Refusal, TopicOffset};
+use crate::protocol::records::offsets::{OffsetCommit, offset_commit_key};
 use crate::state_topic::{StateRecord, Turn};
 
 /// What became of each offset, in order.
@@ -24,9 +27,9 @@ impl GroupsMachine {
         if let Err(refusal) = self.validate_commit(request, false) {
             return Settled { answer: Err(refusal), after: self.metadata_slot(group_id) };
         }
-        if let Some(held) = self.groups.get(group_id) {
+        if let Some(group) = self.groups.get(group_id).and_then(Held::classic) {
             let mut out = Outbox::default();
-            held.group.committed(&request.member_id, &mut out);
+            group.committed(&request.member_id, &mut out);
             self.settle(turn, group_id, out);
         }
         let (answer, commits) = self.to_commit(request, turn.now().wall);
@@ -47,8 +50,7 @@ impl GroupsMachine {
 
     /// A group that only commits comes into being by it.
     pub(super) fn offsets_written(&mut self, group_id: &str, slot: SlotId) {
-        let held = self.groups.entry(group_id.to_owned());
-        let held = held.or_insert_with(|| Held::new(ClassicGroup::new(), None));
+        let held = self.groups.entry(group_id.to_owned()).or_insert_with(Held::simple);
         held.offsets_slot = Some(slot);
     }
 
@@ -64,8 +66,14 @@ impl GroupsMachine {
                 _ => Err(Refusal::IllegalGeneration),
             };
         };
-        let member = (request.generation_id, request.member_id.as_str());
-        held.group.validate_commit(member, request.group_instance_id.as_deref(), transactional)
+        match &held.group {
+            Group::Classic(group) => {
+                let member = (request.generation_id, request.member_id.as_str());
+                let instance = request.group_instance_id.as_deref();
+                group.validate_commit(member, instance, transactional)
+            }
+            Group::Consumer(group) => validate_consumer_commit(group, request, transactional),
+        }
     }
 
     /// What each offset is answered, and what is to be written.
@@ -104,17 +112,24 @@ impl GroupsMachine {
     pub(in crate::groups) fn fetch(
         &self,
         group_id: &str,
+        fetcher: Fetcher<'_>,
         wanted: Option<&[Place]>,
         require_stable: bool,
-    ) -> Settled<Vec<TopicOffset>> {
+    ) -> Settled<Result<Vec<TopicOffset>, Refusal>> {
         let held = self.groups.get(group_id);
+        if let Some(group) = held.and_then(Held::consumer)
+            && let Err(error) = group.check_fetch(fetcher.member_id, fetcher.member_epoch)
+        {
+            let after = self.metadata_slot(group_id);
+            return Settled { answer: Err(refusal_of(&error)), after };
+        }
         let after = held.map_or(self.removed_slot, |held| held.offsets_slot);
         let told = |place: &Place| self.told(group_id, place, require_stable);
         let answer = match wanted {
             Some(wanted) => wanted.iter().map(told).collect(),
             None => self.offsets.of_group(group_id).map(|(place, _)| told(place)).collect(),
         };
-        Settled { answer, after }
+        Settled { answer: Ok(answer), after }
     }
 
     fn told(&self, group_id: &str, place: &Place, require_stable: bool) -> TopicOffset {
@@ -151,14 +166,12 @@ impl GroupsMachine {
         let Some(held) = self.groups.get(group_id) else {
             return Settled { answer: Err(Refusal::GroupIdNotFound), after };
         };
-        if !held.group.may_delete_offsets() {
+        if !held.may_delete_offsets() {
             return Settled { answer: Err(Refusal::NonEmptyGroup), after };
         }
         let answer: EachOffset = places
             .iter()
-            .map(|(topic, _)| {
-                held.group.is_subscribed_to(topic).then_some(Refusal::SubscribedToTopic)
-            })
+            .map(|(topic, _)| held.is_subscribed_to(topic).then_some(Refusal::SubscribedToTopic))
             .collect();
         let there = |place: &Place| {
             self.offsets.get(group_id, place).is_some() || self.offsets.is_pending(group_id, place)
@@ -208,7 +221,7 @@ impl GroupsMachine {
         let Some(held) = self.groups.get(group_id) else {
             return Settled { answer: Err(Refusal::GroupIdNotFound), after };
         };
-        if held.group.state() != crate::groups::classic::State::Empty {
+        if !held.is_empty() {
             return Settled { answer: Err(Refusal::NonEmptyGroup), after };
         }
         let mut places: Vec<(String, Place)> = self
@@ -223,11 +236,47 @@ impl GroupsMachine {
         Settled { answer: Ok(()), after: group.max(offsets) }
     }
 
-    /// Writes a group's tombstone, and forgets it.
+    /// Writes a group's tombstones, and forgets it.
     pub(super) fn bury_group(&mut self, turn: &mut Turn<'_>, group_id: &str) -> Option<SlotId> {
-        let tombstone = StateRecord { key: group_metadata_key(group_id), value: None };
-        let written = turn.append(&[tombstone]).ok()?;
-        self.forget(group_id, Some(written.slot));
-        Some(written.slot)
+        let tombstones = self.groups.get(group_id)?.tombstones(group_id);
+        self.write_group(turn, group_id, tombstones);
+        let slot = self.metadata_slot(group_id);
+        self.forget(group_id, slot);
+        slot
+    }
+}
+
+/// Whether a consumer group takes the commit: all of its partitions, or none.
+///
+/// Source: `OffsetMetadataManager.validateOffsetCommit`, `validateTransactionalOffsetCommit` in Apache Kafka 4.3.1.
+fn validate_consumer_commit(
+    group: &ConsumerGroup,
+    request: &CommitRequest,
+    transactional: bool,
+) -> Result<(), Refusal> {
+    let committer = Committer {
+        member_id: &request.member_id,
+        instance_id: request.group_instance_id.as_deref(),
+        epoch: request.generation_id,
+        transactional,
+        carries_epochs: transactional || request.knows_group_id_not_found,
+    };
+    let each = |allowed: Allowed<'_>| {
+        let mut offsets = request.offsets.iter();
+        offsets.try_for_each(|offset| allowed.check(TopicId(offset.topic_id), offset.partition))
+    };
+    group.check_commit(committer).and_then(each).map_err(|error| match refusal_of(&error) {
+        // TxnOffsetCommit speaks of generations only.
+        Refusal::StaleMemberEpoch if transactional => Refusal::IllegalGeneration,
+        refusal => refusal,
+    })
+}
+
+fn refusal_of(error: &CommitError) -> Refusal {
+    match error {
+        CommitError::Member(_) => Refusal::UnknownMemberId,
+        CommitError::Version => Refusal::UnsupportedVersion,
+        CommitError::StaleEpoch { .. } => Refusal::StaleMemberEpoch,
+        CommitError::IllegalGeneration { .. } => Refusal::IllegalGeneration,
     }
 }

@@ -14,7 +14,7 @@ impl GroupsMachine {
         for group_id in self.group_ids() {
             let (expired, all) = self.expired(&group_id, now);
             self.bury_offsets(turn, &expired);
-            let deserted = self.groups.get(&group_id).is_some_and(|held| held.group.is_deserted());
+            let deserted = self.groups.get(&group_id).is_some_and(|held| held.is_deserted());
             if all && deserted && !self.offsets.has_transactions(&group_id) {
                 self.bury_group(turn, &group_id);
             }
@@ -30,14 +30,14 @@ impl GroupsMachine {
         for (place, Committed { commit, .. }) in self.offsets.of_group(group_id) {
             let due = match (
                 commit.expire_timestamp,
-                held.group.retention_from(Timestamp(commit.commit_timestamp)),
+                held.retention_from(Timestamp(commit.commit_timestamp)),
             ) {
                 (_, None) => false,
                 (Some(at), Some(_)) => now.0 >= at,
                 (None, Some(from)) => now.0.saturating_sub(from.0) >= retention_ms,
             };
             let held_back =
-                held.group.is_subscribed_to(&place.0) || self.offsets.is_pending(group_id, place);
+                held.is_subscribed_to(&place.0) || self.offsets.is_pending(group_id, place);
             if due && !held_back {
                 expired.push((group_id.to_owned(), place.clone()));
             } else {

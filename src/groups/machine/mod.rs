@@ -3,7 +3,9 @@
 //! Every step collects what is to be written and who is to be told, appends once, and only then lets go of the answers.
 
 mod commit;
+mod consumer;
 mod expiry;
+mod held;
 mod replay;
 mod transaction;
 mod upkeep;
@@ -14,11 +16,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::classic::{
-    ClassicGroup, GroupDescription, Limits, Outbox, State, Ticket, Timer, TimerEdit,
-};
+use super::classic::{GroupDescription, Limits, Outbox, State, Ticket, Timer, TimerEdit};
+use super::consumer::{self as modern, Assignor};
 use super::offsets::Offsets;
 use super::timers::Timers;
+use super::topics::Topics;
 use super::{
     HeartbeatRequest, JoinAnswer, JoinRequest, LeaveRequest, ListedGroup, Refusal, SyncAnswer,
     SyncRequest,
@@ -28,6 +30,8 @@ use crate::base::rng::Rng;
 use crate::config::GroupsConfig;
 use crate::protocol::records::offsets::group_metadata_key;
 use crate::state_topic::{StateRecord, Turn};
+pub(super) use consumer::ToResolve;
+use held::{Group, Held};
 
 /// An answer, and the slot that must be stable before it is told.
 #[derive(Debug)]
@@ -43,42 +47,51 @@ enum Waiting {
     Sync(oneshot::Sender<Settled<SyncAnswer>>),
 }
 
-/// A group and what its answers rest on.
-#[derive(Debug)]
-struct Held {
-    group: ClassicGroup,
-    /// The value of its record as last written; none: no record tells of it.
-    written: Option<Bytes>,
-    /// The slot of that record, if it was written here.
-    metadata_slot: Option<SlotId>,
-    /// The newest slot that holds an offset of it.
-    offsets_slot: Option<SlotId>,
-}
-
-impl Held {
-    fn new(group: ClassicGroup, written: Option<Bytes>) -> Self {
-        Self { group, written, metadata_slot: None, offsets_slot: None }
-    }
-
-    /// The newest slot with anything of the group.
-    fn newest_slot(&self) -> Option<SlotId> {
-        self.metadata_slot.max(self.offsets_slot)
-    }
-}
-
 /// The timers of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     /// Offsets past their retention are looked for.
     Expiry,
-    /// One group's.
+    /// One classic group's.
     Group(String, Timer),
+    /// The next deadline of a group of the consumer protocol.
+    Consumer(String),
+}
+
+/// Settings of groups of the consumer protocol.
+#[derive(Debug, Clone)]
+struct ConsumerSettings {
+    /// Of a group that has none of its own.
+    defaults: modern::Settings,
+    session_bounds: (Duration, Duration),
+    heartbeat_bounds: (Duration, Duration),
+    assignment_bounds: (Duration, Duration),
+}
+
+impl ConsumerSettings {
+    fn new(config: &GroupsConfig) -> Self {
+        let assignors = config.consumer_assignors.iter();
+        Self {
+            defaults: modern::Settings {
+                session_timeout: config.consumer_session_timeout,
+                heartbeat_interval: config.consumer_heartbeat_interval,
+                assignment_interval: config.consumer_assignment_interval,
+                regex_refresh_interval: config.consumer_regex_refresh_interval,
+                max_size: config.consumer_max_size,
+                assignors: assignors.filter_map(|name| Assignor::by_name(name)).collect(),
+            },
+            session_bounds: config.consumer_session_bounds,
+            heartbeat_bounds: config.consumer_heartbeat_bounds,
+            assignment_bounds: config.consumer_assignment_bounds,
+        }
+    }
 }
 
 /// Settings that the machine needs.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) limits: Limits,
+    consumer: ConsumerSettings,
     pub(super) retention: Duration,
     pub(super) retention_check: Duration,
     pub(super) metadata_chars_max: usize,
@@ -91,6 +104,7 @@ impl Settings {
                 max_size: config.max_size,
                 initial_rebalance_delay: config.initial_rebalance_delay,
             },
+            consumer: ConsumerSettings::new(config),
             retention: config.offsets_retention,
             retention_check: config.offsets_retention_check,
             metadata_chars_max: config.offset_metadata_max_bytes.as_usize(),
@@ -103,6 +117,7 @@ impl Settings {
 pub(super) struct GroupsMachine {
     settings: Settings,
     rng: Rng,
+    topics: Topics,
     groups: BTreeMap<String, Held>,
     offsets: Offsets,
     timers: Timers<Key>,
@@ -115,10 +130,11 @@ pub(super) struct GroupsMachine {
 }
 
 impl GroupsMachine {
-    pub(super) fn new(settings: Settings, rng: Rng) -> Self {
+    pub(super) fn new(settings: Settings, rng: Rng, topics: Topics) -> Self {
         Self {
             settings,
             rng,
+            topics,
             groups: BTreeMap::new(),
             offsets: Offsets::default(),
             timers: Timers::default(),
@@ -151,24 +167,39 @@ impl GroupsMachine {
         let ticket = self.ticket(Waiting::Join(sender));
         let mut out = Outbox::default();
         let now = turn.now().wall;
-        let known = self.groups.contains_key(&request.group_id);
-        if !known && !request.member_id.is_empty() {
-            let answer = JoinAnswer::refused(Refusal::UnknownMemberId, request.member_id.clone());
-            out.joined.push((ticket, answer));
+        let classic = self.groups.get(&request.group_id).map(|held| held.classic().is_some());
+        if let Some(refused) = self.refuse_join(request) {
+            out.joined.push((ticket, refused));
             return self.settle(turn, &request.group_id, out);
+        }
+        if classic == Some(false) {
+            self.become_classic(turn, &request.group_id);
         }
         let named = request.group_instance_id.as_deref().unwrap_or(&request.client_id);
         let new_member_id = format!("{named}-{}", self.rng.uuid());
         let limits = self.settings.limits;
-        let held = self.groups.entry(request.group_id.clone());
-        let held = held.or_insert_with(|| Held::new(ClassicGroup::new(), None));
-        if !known {
-            // A group that is only in memory would be gone after a failover while its first member holds an id.
-            out.write = Some(held.group.record());
+        let held = self.groups.entry(request.group_id.clone()).or_insert_with(Held::simple);
+        if let Some(group) = held.classic_mut() {
+            if classic != Some(true) {
+                // A group that is only in memory would be gone after a failover while its first member holds an id.
+                out.write = Some(group.record());
+            }
+            let joining = Joining { request, new_member_id: &new_member_id, ticket, limits, now };
+            group.join(joining, &mut out);
         }
-        let joining = Joining { request, new_member_id: &new_member_id, ticket, limits, now };
-        held.group.join(joining, &mut out);
         self.settle(turn, &request.group_id, out);
+    }
+
+    /// Why a JoinGroup goes to no classic group.
+    fn refuse_join(&self, request: &JoinRequest) -> Option<JoinAnswer> {
+        let held = self.groups.get(&request.group_id);
+        let consumer = held.and_then(Held::consumer);
+        if consumer.is_some_and(|group| !group.is_empty()) {
+            return Some(JoinAnswer::refused(Refusal::InconsistentProtocol, ""));
+        }
+        let made_anew = held.is_none() || consumer.is_some();
+        let unknown = made_anew && !request.member_id.is_empty();
+        unknown.then(|| JoinAnswer::refused(Refusal::UnknownMemberId, request.member_id.clone()))
     }
 
     pub(super) fn sync(
@@ -179,9 +210,9 @@ impl GroupsMachine {
     ) {
         let ticket = self.ticket(Waiting::Sync(sender));
         let mut out = Outbox::default();
-        match self.groups.get_mut(&request.group_id) {
-            Some(held) if held.group.state() != State::Empty => {
-                held.group.sync(request, ticket, turn.now().wall, &mut out);
+        match self.classic_mut(&request.group_id) {
+            Some(group) if group.state() != State::Empty => {
+                group.sync(request, ticket, turn.now().wall, &mut out);
             }
             _ => out.synced.push((ticket, SyncAnswer::refused(Refusal::UnknownMemberId))),
         }
@@ -194,8 +225,8 @@ impl GroupsMachine {
         request: &HeartbeatRequest,
     ) -> Settled<Result<(), Refusal>> {
         let mut out = Outbox::default();
-        let answer = match self.groups.get(&request.group_id) {
-            Some(held) => held.group.heartbeat(request, &mut out),
+        let answer = match self.groups.get(&request.group_id).and_then(Held::classic) {
+            Some(group) => group.heartbeat(request, &mut out),
             None => Err(Refusal::UnknownMemberId),
         };
         self.settle(turn, &request.group_id, out);
@@ -209,28 +240,39 @@ impl GroupsMachine {
     ) -> Settled<Vec<Option<Refusal>>> {
         let mut out = Outbox::default();
         let limits = self.settings.limits;
-        let answer = match self.groups.get_mut(&request.group_id) {
-            Some(held) => held.group.leave(&request.members, limits, turn.now().wall, &mut out),
+        let answer = match self.classic_mut(&request.group_id) {
+            Some(group) => group.leave(&request.members, limits, turn.now().wall, &mut out),
             None => vec![Some(Refusal::UnknownMemberId); request.members.len()],
         };
         self.settle(turn, &request.group_id, out);
         Settled { answer, after: self.metadata_slot(&request.group_id) }
     }
 
-    pub(super) fn describe(&self, group_id: &str) -> Settled<Option<GroupDescription>> {
-        let answer = self.groups.get(group_id).map(|held| held.group.describe());
+    pub(super) fn describe(
+        &self,
+        group_id: &str,
+    ) -> Settled<Result<Option<GroupDescription>, Refusal>> {
+        let answer = match self.groups.get(group_id).map(Held::classic) {
+            None => Ok(None),
+            Some(Some(group)) => Ok(Some(group.describe())),
+            Some(None) => Err(Refusal::NotClassic),
+        };
         Settled { answer, after: self.metadata_slot(group_id) }
     }
 
     /// The groups that `wanted` holds for.
     pub(super) fn list(&self, wanted: impl Fn(&ListedGroup) -> bool) -> Settled<Vec<ListedGroup>> {
-        let all = self.groups.iter().map(|(group_id, held)| held.group.list(group_id));
+        let all = self.groups.iter().map(|(group_id, held)| held.list(group_id));
         let slots = self.groups.values().map(Held::newest_slot);
         let after = slots.max().flatten().max(self.removed_slot);
         Settled { answer: all.filter(wanted).collect(), after }
     }
 
-    /// Writes what a step of a group wants written, moves its timers, and lets its answers go.
+    fn classic_mut(&mut self, group_id: &str) -> Option<&mut super::classic::ClassicGroup> {
+        self.groups.get_mut(group_id).and_then(Held::classic_mut)
+    }
+
+    /// Writes what a step of a classic group wants written, moves its timers, and lets its answers go.
     fn settle(&mut self, turn: &mut Turn<'_>, group_id: &str, out: Outbox) {
         if let Some(metadata) = out.write {
             let value = Bytes::from(metadata.write());
@@ -267,23 +309,41 @@ impl GroupsMachine {
 
     fn note_written(&mut self, group_id: &str, value: Bytes, slot: Option<SlotId>) {
         let Some(held) = self.groups.get_mut(group_id) else { return };
-        let before = held.written.as_ref().map_or(0, |value| metadata_bytes(group_id, value));
-        self.written_bytes += metadata_bytes(group_id, &value);
-        self.written_bytes -= before;
         held.written = Some(value);
         held.metadata_slot = slot.or(held.metadata_slot);
+        self.count(group_id);
+    }
+
+    /// Brings the shard's live bytes up to a change of the group.
+    fn count(&mut self, group_id: &str) {
+        let Some(held) = self.groups.get_mut(group_id) else { return };
+        let counted = held.live_bytes(group_id);
+        self.written_bytes += counted;
+        self.written_bytes -= std::mem::replace(&mut held.counted, counted);
+    }
+
+    /// Puts a group in the place of another, or of none. What answers rest on stays.
+    fn put_group(&mut self, group_id: &str, group: Group) {
+        match self.groups.get_mut(group_id) {
+            Some(held) => {
+                held.group = group;
+                held.written = None;
+            }
+            None => drop(self.groups.insert(group_id.to_owned(), Held::new(group))),
+        }
+        self.count(group_id);
     }
 
     /// Forgets a group whose tombstone was written.
     fn forget(&mut self, group_id: &str, slot: Option<SlotId>) {
         if let Some(held) = self.groups.remove(group_id) {
-            let before = held.written.as_ref().map_or(0, |value| metadata_bytes(group_id, value));
-            self.written_bytes -= before;
+            self.written_bytes -= held.counted;
             let slots = [slot, held.newest_slot()];
             self.removed_slot = slots.into_iter().flatten().max().max(self.removed_slot);
             for timer in [Timer::Join, Timer::Sync] {
                 self.timers.cancel(Key::Group(group_id.to_owned(), timer));
             }
+            self.timers.cancel(Key::Consumer(group_id.to_owned()));
         }
     }
 
@@ -291,9 +351,4 @@ impl GroupsMachine {
     fn group_ids(&self) -> Vec<String> {
         self.groups.keys().cloned().collect()
     }
-}
-
-/// About what a group's record takes in a batch.
-fn metadata_bytes(group_id: &str, value: &Bytes) -> u64 {
-    (group_id.len() + value.len() + 20) as u64
 }

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use super::held::Group;
 use super::{GroupsMachine, Held};
 use crate::groups::classic::ClassicGroup;
 use crate::groups::offsets::{Committed, Place};
 use crate::protocol;
+use crate::protocol::records::consumer;
 use crate::protocol::records::offsets::{GroupMetadata, Key, OffsetCommit};
 use crate::state_topic::Replayed;
 
@@ -16,25 +18,26 @@ impl GroupsMachine {
                 self.replay_commit(record, &group, (topic, partition))?;
             }
             Key::GroupMetadata { group } => match record.value {
+                // After a change of protocol the old one's tombstone says nothing of the new one's group.
+                None if self.groups.get(&group).is_some_and(|held| held.consumer().is_some()) => {}
                 None => self.forget(&group, None),
                 Some(value) => {
                     let restored = ClassicGroup::restore(GroupMetadata::read(value)?);
                     self.restore(group, restored, Bytes::copy_from_slice(value));
                 }
             },
-            // Of a protocol that this version does not serve.
-            Key::Other(_) => {}
+            Key::Other(_) => {
+                // Others are of protocols that this version does not serve.
+                if let Some(record) = consumer::Record::decode(record.key, record.value)? {
+                    self.replay_consumer(record);
+                }
+            }
         }
         Ok(())
     }
 
     fn restore(&mut self, group_id: String, group: ClassicGroup, written: Bytes) {
-        match self.groups.get_mut(&group_id) {
-            Some(held) => held.group = group,
-            None => {
-                self.groups.insert(group_id.clone(), Held::new(group, None));
-            }
-        }
+        self.put_group(&group_id, Group::Classic(Box::new(group)));
         self.note_written(&group_id, written, None);
     }
 
@@ -55,7 +58,7 @@ impl GroupsMachine {
             Some((producer, _)) => self.offsets.put_pending(producer, group, place, committed),
         }
         if !self.groups.contains_key(group) {
-            self.groups.insert(group.to_owned(), Held::new(ClassicGroup::new(), None));
+            self.groups.insert(group.to_owned(), Held::simple());
         }
         Ok(())
     }

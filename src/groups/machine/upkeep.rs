@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::{GroupsMachine, Key};
 use crate::base::offset::Offset;
 use crate::groups::classic::Outbox;
-use crate::protocol::records::offsets::group_metadata_key;
 use crate::state_topic::{Live, Machine, Replayed, ReplayedMarker, StateRecord, Turn};
 
 impl Machine for GroupsMachine {
@@ -26,10 +25,11 @@ impl Machine for GroupsMachine {
         for group_id in self.group_ids() {
             let mut out = Outbox::default();
             let limits = self.settings.limits;
-            if let Some(held) = self.groups.get_mut(&group_id) {
-                held.group.loaded(limits, turn.now().wall, &mut out);
+            if let Some(group) = self.classic_mut(&group_id) {
+                group.loaded(limits, turn.now().wall, &mut out);
             }
             self.settle(turn, &group_id, out);
+            self.consumer_loaded(turn, &group_id);
         }
     }
 
@@ -48,11 +48,12 @@ impl Machine for GroupsMachine {
                 Key::Group(group_id, timer) => {
                     let mut out = Outbox::default();
                     let limits = self.settings.limits;
-                    if let Some(held) = self.groups.get_mut(&group_id) {
-                        held.group.on_timer(timer, limits, now.wall, &mut out);
+                    if let Some(group) = self.classic_mut(&group_id) {
+                        group.on_timer(timer, limits, now.wall, &mut out);
                     }
                     self.settle(turn, &group_id, out);
                 }
+                Key::Consumer(group_id) => self.consumer_deadline(turn, &group_id),
             }
         }
     }
@@ -71,16 +72,12 @@ impl Machine for GroupsMachine {
                 live.next = Some(group_id.clone().into_bytes());
                 break;
             }
-            if let Some(written) = &held.written {
-                let key = group_metadata_key(group_id);
-                live.records.push(StateRecord { key, value: Some(written.to_vec()) });
-                bytes += written.len();
-            }
-            let offsets = self.offsets.live(group_id);
+            let mut records = held.live(group_id);
+            records.extend(self.offsets.live(group_id));
             let size =
                 |record: &StateRecord| record.key.len() + record.value.as_ref().map_or(0, Vec::len);
-            bytes += offsets.iter().map(size).sum::<usize>();
-            live.records.extend(offsets);
+            bytes += records.iter().map(size).sum::<usize>();
+            live.records.extend(records);
         }
         live
     }

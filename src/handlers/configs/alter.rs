@@ -9,6 +9,7 @@ use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceRespon
 use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::group_bounds;
 use super::resource;
 use super::rules;
 use crate::cluster::client::{ConfigChange, ConfigEdit, Visible};
@@ -115,15 +116,19 @@ pub(super) fn check<'a>(
     if kind == ResourceKind::Broker {
         resource::check_dynamic(scope, keys)?;
     }
-    let wanted = wanted.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    rules::check_all(kind, wanted).map_err(|fault| {
+    let pairs = wanted.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    rules::check_all(kind, pairs).map_err(|fault| {
         let error = match kind {
             ResourceKind::Topic | ResourceKind::Group => ErrorCode::InvalidConfig,
             // Kafka's own choice for these two.
             ResourceKind::Broker | ResourceKind::ClientMetrics => ErrorCode::InvalidRequest,
         };
         Refused::new(error, fault.reason)
-    })
+    })?;
+    match kind {
+        ResourceKind::Group => group_bounds::check(&scope.config.groups, wanted),
+        _ => Ok(()),
+    }
 }
 
 /// Has those parts done that were not refused yet.

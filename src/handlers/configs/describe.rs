@@ -372,15 +372,22 @@ fn others(scope: &Scope<'_>, resource: &ConfigResource) -> Vec<Described> {
             value: Some(value.clone()),
             source,
         });
-        // A group's key has the broker's key of the same name behind `group.`.
-        let behind = (source == Source::Group).then(|| Synonym {
-            name: format!("group.{}", key.name),
-            value: Some(key.default.to_owned()),
-            source: Source::Default,
-        });
+        let behind = if source == Source::Group { behind(scope, key) } else { Vec::new() };
         of_key(key, override_.into_iter().chain(behind).collect(), key.default.to_owned())
     });
     described.collect()
+}
+
+/// A group's key has the broker's setting of the same name behind `group.`.
+fn behind(scope: &Scope<'_>, key: &Key) -> Vec<Synonym> {
+    let name = format!("group.{}", key.name);
+    match scope.config.entry(&name) {
+        Some(entry) => said(entry),
+        None => {
+            let value = Some(key.default.to_owned());
+            vec![Synonym { name, value, source: Source::Default }]
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(super) mod alter;
 pub(super) mod describe;
 pub(super) mod incremental_alter;
+mod group_bounds;
 mod kind;
 pub(super) mod list_resources;
 mod other_keys;

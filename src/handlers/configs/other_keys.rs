@@ -30,6 +30,10 @@ const fn group(name: &'static str, default: &'static str) -> Key {
     key(name, Type::Int, Rule::AtLeast(0), default, NOT_YET)
 }
 
+const fn of_consumers(name: &'static str, default: &'static str, doc: &'static str) -> Key {
+    key(name, Type::Int, Rule::AtLeast(0), default, doc)
+}
+
 const MANY: &str = "2147483647";
 
 pub(super) static BROKER_KEYS: [Key; 21] = [
@@ -81,9 +85,21 @@ pub(super) static BROKER_KEYS: [Key; 21] = [
 ];
 
 pub(super) static GROUP_KEYS: [Key; 17] = [
-    group("consumer.assignment.interval.ms", "1000"),
-    group("consumer.heartbeat.interval.ms", "5000"),
-    group("consumer.session.timeout.ms", "45000"),
+    of_consumers(
+        "consumer.assignment.interval.ms",
+        "1000",
+        "The least time between two assignments of the group; 0 for none.",
+    ),
+    of_consumers(
+        "consumer.heartbeat.interval.ms",
+        "5000",
+        "How often a member of the group is heard of.",
+    ),
+    of_consumers(
+        "consumer.session.timeout.ms",
+        "45000",
+        "How long a member of the group may be silent.",
+    ),
     group("share.assignment.interval.ms", "1000"),
     key("share.auto.offset.reset", Type::Text, Rule::Any, "latest", NOT_YET),
     group("share.delivery.count.limit", "5"),

@@ -12,13 +12,13 @@ use kafka_protocol::messages::{
 };
 
 use super::{code, code_of};
-use crate::groups::{GroupDescription, ListedGroup, MemberDescription};
+use crate::groups::{GroupDescription, ListedGroup, MemberDescription, Refusal};
 use crate::handlers::Session;
 use crate::handlers::scope::{NO_OPERATIONS, text};
 use crate::protocol::{ErrorCode, StrBytes};
 
 /// What anybody may do with a group while there are no ACLs: read, delete, describe, describe and alter its configs.
-const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+pub(super) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 /// The first DescribeGroups that tells that a group does not exist.
 const NOT_FOUND_SINCE: i16 = 6;
 /// The first with group instance ids.
@@ -40,7 +40,10 @@ pub(super) async fn describe(
         let described = session.context.groups.describe(group_id.as_str()).await;
         let mut response = match described {
             Ok(Some(description)) => described_group(version, description),
-            Ok(None) => missing(version, &group_id),
+            Ok(None) => missing(version, format!("Group {} not found.", group_id.as_str())),
+            Err(Refusal::NotClassic) => {
+                missing(version, format!("Group {} is not a classic group.", group_id.as_str()))
+            }
             Err(refusal) => DescribedGroup::default().with_error_code(code(Some(refusal))),
         };
         if version >= OPERATIONS_SINCE {
@@ -52,14 +55,12 @@ pub(super) async fn describe(
     DescribeGroupsResponse::default().with_groups(groups)
 }
 
-fn missing(version: i16, group_id: &GroupId) -> DescribedGroup {
+fn missing(version: i16, why: String) -> DescribedGroup {
     let response = DescribedGroup::default().with_group_state(text("Dead"));
     if version < NOT_FOUND_SINCE {
         return response;
     }
-    response
-        .with_error_code(ErrorCode::GroupIdNotFound.code())
-        .with_error_message(Some(text(format!("Group {} not found.", group_id.as_str()))))
+    response.with_error_code(ErrorCode::GroupIdNotFound.code()).with_error_message(Some(text(why)))
 }
 
 fn described_group(version: i16, group: GroupDescription) -> DescribedGroup {

@@ -1,6 +1,7 @@
 //! The APIs of consumer groups.
 
 mod admin;
+mod consumer;
 mod membership;
 mod offset_fetch;
 mod offsets;
@@ -43,6 +44,13 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
         }
         ApiKey::TxnOffsetCommit => {
             answer(header, body, |request| txn_offsets::commit(session, version, request)).await
+        }
+        ApiKey::ConsumerGroupHeartbeat => {
+            let beat = |request| consumer::heartbeat(session, header, request);
+            answer(header, body, beat).await
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            answer(header, body, |request| consumer::describe(session, version, request)).await
         }
         ApiKey::DescribeGroups => {
             answer(header, body, |request| admin::describe(session, version, request)).await

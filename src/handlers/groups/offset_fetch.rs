@@ -9,7 +9,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
 
 use super::code;
-use crate::groups::TopicOffset;
+use crate::groups::{Fetcher, TopicOffset};
 use crate::handlers::Session;
 use crate::handlers::scope::text;
 
@@ -34,10 +34,14 @@ pub(super) async fn handle(
             places(topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)))
         });
         let group_id = group.group_id.as_str();
+        let member = Fetcher {
+            member_id: group.member_id.as_ref().map(|id| id.as_str()),
+            member_epoch: group.member_epoch,
+        };
         let fetched = session
             .context
             .groups
-            .fetch_offsets(group_id, wanted.as_deref(), request.require_stable)
+            .fetch_offsets(group_id, member, wanted.as_deref(), request.require_stable)
             .await;
         let response = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());
         groups.push(match fetched {
@@ -68,7 +72,7 @@ async fn one_group(
     let fetched = session
         .context
         .groups
-        .fetch_offsets(group_id, wanted.as_deref(), request.require_stable)
+        .fetch_offsets(group_id, Fetcher::NOBODY, wanted.as_deref(), request.require_stable)
         .await;
     let offsets = match fetched {
         Ok(offsets) => offsets,

@@ -165,7 +165,12 @@ public final class Clients {
         config.put("group.id", name);
         config.put("auto.offset.reset", "earliest");
         config.put("enable.auto.commit", "false");
-        config.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + strategy);
+        if (strategy.startsWith("consumer:")) {
+            config.put("group.protocol", "consumer");
+            config.put("group.remote.assignor", strategy.substring("consumer:".length()));
+        } else {
+            config.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + strategy);
+        }
         if (!instance.equals("-")) {
             config.put("group.instance.id", instance + "-" + number);
         }

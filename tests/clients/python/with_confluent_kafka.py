@@ -91,9 +91,12 @@ def group(name, strategy, instance, topics):
         "group.id": name,
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
-        "partition.assignment.strategy": strategy,
-        "session.timeout.ms": 6000,
     }
+    protocol, _, assignor = strategy.rpartition(":")
+    if protocol:
+        config.update({"group.protocol": protocol, "group.remote.assignor": assignor})
+    else:
+        config.update({"partition.assignment.strategy": strategy, "session.timeout.ms": 6000})
 
     def member(number):
         own = {} if instance is None else {"group.instance.id": f"{instance}-{number}"}
