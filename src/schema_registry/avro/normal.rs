@@ -16,7 +16,7 @@ use super::number;
 
 /// The text that Confluent reads again, or nothing if it is too large to be read.
 pub(super) fn text(types: &Types, root: TypeId, referenced: &[TypeId]) -> Option<String> {
-    let known = referenced.iter().copied().collect();
+    let known = referenced.iter().map(|id| types.kind(*id).full_name()).collect();
     let mut writer = Writer { types, known, out: String::new() };
     writer.schema(root)?;
     Some(writer.out)
@@ -24,7 +24,7 @@ pub(super) fn text(types: &Types, root: TypeId, referenced: &[TypeId]) -> Option
 
 struct Writer<'a> {
     types: &'a Types,
-    known: HashSet<TypeId>,
+    known: HashSet<&'a str>,
     out: String,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
                 self.schema(*part)?;
             }
             kind => match kind.named() {
-                Some(named) if !self.known.insert(id) => {
+                Some(named) if !self.known.insert(named.name.full()) => {
                     write_text(named.name.full(), &mut self.out);
                     return Some(());
                 }

@@ -56,7 +56,7 @@ pub(super) fn parse(
             text.len()
         )));
     }
-    let mut reader = Reader::new(Rules::Stored);
+    let mut reader = Reader::new(rules);
     let mut referenced = Vec::new();
     for reference in references {
         let read = reader.document(&reference.schema);
@@ -64,7 +64,6 @@ pub(super) fn parse(
             SchemaError::new(format!("reference \"{}\": {error}", reference.name))
         })?);
     }
-    reader.rules = rules;
     let root = reader.document(text)?;
     Ok(Parsed { types: reader.types, root, referenced })
 }
@@ -189,7 +188,10 @@ impl Reader {
                 return Err(misfit(&place, &field.name, default, self.types.kind(field.schema)));
             }
         }
-        Ok(defined.get(&root).copied().unwrap_or(root))
+        let root = defined.get(&root).copied().unwrap_or(root);
+        let first =
+            self.types.kind(root).named().and_then(|named| self.names.get(named.name.full()));
+        Ok(first.copied().unwrap_or(root))
     }
 
     fn schema(
@@ -303,7 +305,8 @@ impl Reader {
         self.types.set(id, Node { kind, props });
         match known {
             None => Ok(id),
-            Some(known) if same::are_equal(&self.types, known, id) => Ok(known),
+            // It stands here as it is written, doc and aliases included; names mean the first.
+            Some(known) if same::are_equal(&self.types, known, id) => Ok(id),
             Some(_) => Err(path.error(format!("\"{full}\" is defined a second time, differently"))),
         }
     }

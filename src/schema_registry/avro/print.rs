@@ -26,17 +26,17 @@ pub(super) struct TooLarge;
 /// It would be too large or nest too deeply: definitions of references, or names used before they are defined, can
 /// stand deeper in it than in any text that was read.
 pub(super) fn canonical(parsed: &Parsed) -> Result<String, TooLarge> {
-    let known = parsed.referenced.iter().copied();
-    let mut printer =
-        Printer { types: &parsed.types, known: known.collect(), out: String::new(), depth: 0 };
+    let types = &parsed.types;
+    let known = parsed.referenced.iter().map(|id| types.kind(*id).full_name());
+    let mut printer = Printer { types, known: known.collect(), out: String::new(), depth: 0 };
     printer.schema(parsed.root, None)?;
     Ok(printer.out)
 }
 
 struct Printer<'a> {
     types: &'a Types,
-    /// Named types that are written by name.
-    known: HashSet<TypeId>,
+    /// Types that are written by name.
+    known: HashSet<&'a str>,
     out: String,
     depth: usize,
 }
@@ -48,7 +48,7 @@ impl<'a> Printer<'a> {
         }
         let node = self.types.get(id);
         match node.kind.named() {
-            Some(named) if !self.known.insert(id) => {
+            Some(named) if !self.known.insert(named.name.full()) => {
                 write_text(qualified(&named.name, space), &mut self.out);
                 return Ok(());
             }

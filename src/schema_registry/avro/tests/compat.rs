@@ -1,3 +1,5 @@
+//! Comparisons as tables, and how they are bounded.
+
 use super::super::{Schema, compat};
 use super::field;
 

@@ -1,3 +1,5 @@
+//! Texts as tables: what is read, what is refused, what is written.
+
 mod compat;
 mod payload;
 
@@ -265,6 +267,9 @@ fn types_of_references_are_written_by_name() {
         r#"{"type":"array","items":{"type":"enum","name":"E","namespace":"n","symbols":["X"]}}"#
     );
     assert_eq!(parse(&inside), Ok(inside.clone()), "it can be read again");
+    // What comes again is written as it comes, where the first has no doc.
+    let again = r#"{"type":"map","values":{"type":"enum","name":"E","namespace":"n","doc":"again","symbols":["X"]}}"#;
+    assert_eq!(parse(again), Ok(again.to_owned()));
     let error = Schema::parse("\"int\"", &[reference("\"n.B\"")]).expect_err("undefined");
     assert!(
         error.message.contains("reference \"a name\": at /: \"n.B\" is not defined"),

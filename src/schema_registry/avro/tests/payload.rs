@@ -1,3 +1,5 @@
+//! Payloads as tables, and what they may cost.
+
 use super::super::Schema;
 
 fn schema(text: &str) -> Schema {
