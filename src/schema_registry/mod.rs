@@ -5,3 +5,4 @@
 
 pub mod avro;
 pub mod format;
+pub mod protobuf;
