@@ -41,6 +41,7 @@ const TABLE: &[Line] = &[
     line("configs", "describe: .*", ".*/configs/local.retention.(ms|bytes)/synonyms/0", "Kafka's tiers are not ours: no broker key stands behind them"),
     line("fetch_sessions", "comes and goes: .*", ".*", "a deleted topic's id is unknown inside a session as outside"),
     // -- where Kafka's answer is an accident --
+    line("consumer_groups", "offsets: fetch of an epoch of nobody", ".*/error_code", "Kafka fails inside; ours says that nobody is no member"),
     line("produce_errors", "bytes: null", "", "Kafka fails inside and leaves the client waiting"),
     line("produce_errors", "fields: codec [567]", ".*/error_code", "Kafka fails inside; ours names the codec"),
     line("produce_errors", ".*", ".*/error_message", "Kafka puts words to some corrupt batches and not to others; codes agree"),

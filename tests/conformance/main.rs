@@ -39,6 +39,9 @@ fn hold(group: &str, script: fn(&mut Talk)) {
 fn settings(group: &str) -> &'static [&'static str] {
     match group {
         "group_offsets" => &["group.initial.rebalance.delay.ms=0"],
+        "consumer_groups" => {
+            &["group.initial.rebalance.delay.ms=0", "group.consumer.assignment.interval.ms=0"]
+        }
         _ => &[],
     }
 }
@@ -55,6 +58,6 @@ macro_rules! groups {
 }
 
 groups! {
-    api_versions, configs, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, metadata, offsets,
+    api_versions, configs, consumer_groups, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, metadata, offsets,
     produce, produce_errors, producers, reassignments, topic_partitions, transactions,
 }

@@ -79,12 +79,17 @@ impl Symbols {
         }
     }
 
-    /// Ids of members end in a UUID.
+    /// Ids of members end in a UUID, or are one in Kafka's own writing.
     fn learn_member(&mut self, fields: &Map<String, Value>) {
         const UUID_CHARS: usize = 36;
+        const UUID_BASE64_CHARS: usize = 22;
         let Some(id) = fields.get("member_id").and_then(Value::as_str) else { return };
-        let uuid = id.len().checked_sub(UUID_CHARS).and_then(|at| id.get(at..));
-        let Some(uuid) = uuid.filter(|uuid| uuid.split('-').count() == 5) else { return };
+        let uuid = match id.len() {
+            UUID_BASE64_CHARS => Some(id),
+            chars => chars.checked_sub(UUID_CHARS).and_then(|at| id.get(at..)),
+        };
+        let is_uuid = |id: &&str| id.len() == UUID_BASE64_CHARS || id.split('-').count() == 5;
+        let Some(uuid) = uuid.filter(is_uuid) else { return };
         let members = self.texts.values().filter(|name| name.starts_with("<member")).count();
         self.texts.entry(uuid.to_owned()).or_insert_with(|| format!("<member {}>", members + 1));
     }

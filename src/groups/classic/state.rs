@@ -333,7 +333,7 @@ impl ClassicGroup {
         }
     }
 
-    fn uses_consumer_protocol(&self) -> bool {
+    pub(in crate::groups) fn uses_consumer_protocol(&self) -> bool {
         self.protocol_type.as_deref() == Some("consumer")
     }
 

@@ -75,6 +75,8 @@ pub enum Missing {
     IsClassic,
     /// There is one of the classic protocol that has members, and a member of this one wants to join.
     NoUpgrade,
+    /// The same, and that group's members do not speak the consumers' embedded protocol: it never can become another.
+    NotConsumers,
 }
 
 impl Missing {
@@ -83,6 +85,9 @@ impl Missing {
             Self::NoConsumerGroup => format!("Consumer group {group} not found."),
             Self::NotThere => format!("Group {group} not found."),
             Self::IsClassic => format!("Group {group} is not a consumer group."),
+            Self::NotConsumers => format!(
+                "Cannot upgrade classic group {group} to consumer group because the group does not use the consumer embedded protocol."
+            ),
             Self::NoUpgrade => format!(
                 "Cannot upgrade classic group {group} to consumer group because online upgrade is disabled."
             ),

@@ -71,6 +71,7 @@ impl GroupsMachine {
         let group = match self.groups.get_mut(group_id) {
             Some(Held { group: Group::Consumer(group), .. }) => Ok(group.as_mut()),
             Some(held) if joins && held.is_empty() => Ok(anew.insert(ConsumerGroup::new(group_id))),
+            Some(held) if joins && !held.is_of_consumers() => Err(Missing::NotConsumers),
             Some(_) if joins => Err(Missing::NoUpgrade),
             Some(_) => Err(Missing::IsClassic),
             None if joins => Ok(anew.insert(ConsumerGroup::new(group_id))),

@@ -23,6 +23,7 @@ use crate::{batch::Batch, normal::FOREIGN_TOPIC_ID, talk::Talk};
 
 pub mod api_versions;
 pub mod configs;
+pub mod consumer_groups;
 pub mod coordinators;
 pub mod create_topics;
 pub mod fetch;
