@@ -17,6 +17,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::manifest::client::EpochStart;
+use crate::record::ControlType;
 use crate::segment::{BatchEntry, PartitionCheckpoint, ProducerSnapshot, Release, ReleaseReason};
 use crate::wal::{Stable, Wal};
 
@@ -251,7 +252,9 @@ impl State {
             self.aborted.complete(&completed, &self.producers);
             self.ending.insert(completed.first_offset, completed.last_offset);
         }
-        if completed.is_some() || self.producers.has_open(entry.producer_id, entry.producer_epoch) {
+        // A marker withdraws the right to open a transaction also where the one that ended has no record yet.
+        let ends = matches!(entry.control, ControlType::Commit | ControlType::Abort);
+        if ends || self.producers.has_open(entry.producer_id, entry.producer_epoch) {
             self.verifications.clear(entry.producer_id);
         }
     }

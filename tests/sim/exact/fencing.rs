@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thalweg::base::clock::{TokioClock, sleep};
-use thalweg::base::ids::ProducerId;
+use thalweg::base::ids::{ProducerId, TopicPartition};
 use thalweg::base::rng::Rng;
+use thalweg::log::{self, EndMarker, Terms};
 use thalweg::node::Broker;
 use thalweg::object::build::memory;
 use thalweg::object::{Locality, Store};
 use thalweg::record::build::BatchBuilder;
-use thalweg::record::{Attributes, Compression};
+use thalweg::record::{Attributes, Compression, ValidBatch};
 
 use super::super::stale::plant_fence;
 use super::super::world::{WALL, on_a_runtime, start_with};
@@ -59,12 +60,16 @@ async fn init(link: &Link) -> Identity {
     }
 }
 
-fn batch((id, epoch): Identity, sequence: i32) -> Bytes {
+fn batch(of: Identity, sequence: i32) -> Bytes {
+    valid_batch(of, sequence).bytes
+}
+
+fn valid_batch((id, epoch): Identity, sequence: i32) -> ValidBatch {
     let mut builder = BatchBuilder::new(Compression::None);
     builder.producer(ProducerId(id), epoch, sequence);
     builder.attributes(Attributes::default().transactional());
     builder.push_value(WALL, None, Some(b"value"));
-    builder.build().bytes
+    builder.build()
 }
 
 /// Begins a transaction, or goes on with it, by one record. Gives the error.
@@ -99,6 +104,19 @@ fn whoever_takes_an_id_over_has_a_higher_epoch() {
     on_a_broker(async |link| {
         let (old, new) = (init(link).await, init(link).await);
         assert_eq!(new, (old.0, old.1 + 1), "fenced producer: its epoch");
+    });
+}
+
+#[test]
+fn a_fenced_producer_cannot_come_back() {
+    on_a_broker(async |link| {
+        let old = init(link).await;
+        let back = link.init(ID, 60_000, Some(old)).await.expect("an answer");
+        assert_eq!(back, Ok((old.0, old.1 + 1)), "it may, until somebody else comes");
+        assert_eq!(link.init(ID, 60_000, Some(old)).await, Some(back), "and ask again");
+        init(link).await;
+        let given = link.init(ID, 60_000, Some(old)).await.expect("an answer");
+        assert_eq!(given, Err(code::PRODUCER_FENCED), "fenced producer: it came back");
     });
 }
 
@@ -181,6 +199,32 @@ fn a_batch_joins_only_a_transaction_that_knows_its_partition() {
         let given = produce(link, Protocol::Shared, producer, 1).await;
         assert_eq!(given, ABORTABLE, "fenced producer: a batch after the end");
         assert_eq!(committed(link).await, 1);
+    });
+}
+
+/// A batch is verified, and before it is appended its transaction ends, in a partition that has no record of it yet: on
+/// another thread, or because its client gave up on it.
+#[test]
+fn a_marker_withdraws_the_right_to_open_a_transaction() {
+    on_a_runtime(async {
+        let (_store, broker, link) = a_broker().await;
+        let producer = init(&link).await;
+        let topic = broker.context().image().topic(INPUT).expect("it was created").id;
+        let tp = TopicPartition { topic, partition: 0 };
+        let partition = broker.registry().partition(&tp).expect("it is led here");
+        let late = valid_batch(producer, 0);
+        let guard = partition.start_verification(&late, 0, WALL).expect("it is led here");
+        let marker = EndMarker {
+            producer_id: ProducerId(producer.0),
+            producer_epoch: producer.1,
+            coordinator_epoch: 0,
+            commit: false,
+            bumps_epoch: false,
+        };
+        partition.append_marker(&marker, WALL).expect("an open chain");
+        let appended = partition.append(&late, Terms { guard, ..Terms::client(WALL) });
+        let refused = matches!(appended, Err(log::Error::Rejected { .. }));
+        assert!(refused, "fenced producer: a batch opened a transaction that had ended");
     });
 }
 
