@@ -185,6 +185,13 @@ fn acknowledgements_go_on_while_the_metadata_is_away() {
 }
 
 #[test]
+fn a_superseded_node_exits_and_never_takes_back() {
+    for seed in 0..3 {
+        world::supersede(seed);
+    }
+}
+
+#[test]
 fn what_was_acknowledged_outlives_the_power() {
     let acked: u64 = (0..number("SIM_DISKS").unwrap_or(DISKS)).map(world::run_on_a_disk).sum();
     assert!(acked > 0, "no record was acknowledged");

@@ -18,6 +18,8 @@ use super::history::History;
 use super::world::WALL;
 
 const PRODUCERS: usize = 3;
+/// How long a producer waits for answers.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Batches of one producer in flight at once.
 const IN_FLIGHT_MAX: u64 = 3;
 
@@ -135,7 +137,13 @@ async fn produce(client: Client, clients: SharedClients, producer: usize, rng: R
                 producer.prepare(&rng);
             }
         }
-        if send_waiting(&client, &clients, producer).await {
+        // Now and then it does not wait for its answers: what it sends again is on its way still.
+        let patience = match rng.below(4) {
+            0 => Duration::from_millis(rng.below(80)),
+            _ => PATIENCE,
+        };
+        let sending = send_waiting(&client, &clients, producer);
+        if tokio::time::timeout(patience, sending).await == Ok(true) {
             sleep(Duration::from_millis(20)).await;
         }
         sleep(Duration::from_millis(rng.below(60))).await;

@@ -66,7 +66,7 @@ fn only_a_leader_says(what: i16, question: impl AsyncFn(&Client, i64) -> i16 + C
 fn error_of(answer: Answer) -> i16 {
     match answer {
         Answer::Error(code) => code,
-        other => panic!("{other:?}"),
+        other => panic!("a refusal was due, not {other:?}"),
     }
 }
 

@@ -163,6 +163,28 @@ pub(crate) fn outlive_an_outage_of_the_metadata(seed: u64) -> [u64; 3] {
     counts
 }
 
+/// A second process of the same node takes over from one that is well: the first exits, and never takes back.
+pub(crate) fn supersede(seed: u64) {
+    let _shown = Shown::new(seed);
+    let mut world = World::new(seed);
+    world.stage.calm();
+    let (stage, clients) = (&world.stage, &world.clients);
+    on_a_runtime(async {
+        let older = stage.start().await.expect("a healthy store");
+        let actors = Actors::of(&older, clients, &stage.rng);
+        sleep(Duration::from_millis(500 + stage.rng.below(3_000))).await;
+        let newer = stage.start().await.expect("a healthy store");
+        drop(actors);
+        let _actors = Actors::of(&newer, clients, &stage.rng);
+        let exits = tokio::time::timeout(Duration::from_secs(30), older.failed()).await;
+        assert!(exits.is_ok(), "CoordinatorFence: a superseded node goes on");
+        let fails = tokio::time::timeout(Duration::from_secs(30), newer.failed()).await;
+        assert!(fails.is_err(), "CoordinatorFence: its successor gave up: {fails:?}");
+    });
+    world.stage.end_of_life();
+    world.last_life();
+}
+
 /// The store's own clock, for modification times: it outlives every runtime, so it must not follow one.
 #[derive(Debug)]
 struct Still(Timestamp);
