@@ -5,4 +5,5 @@
 
 pub mod avro;
 pub mod format;
+pub mod json;
 pub mod protobuf;

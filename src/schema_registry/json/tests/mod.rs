@@ -1,0 +1,5 @@
+//! What the format promises, held against tables and texts.
+
+mod bounds;
+mod rules;
+mod texts;
