@@ -50,7 +50,11 @@ struct Out {
 
 impl Out {
     fn indent(&mut self) {
-        for _ in 0..self.depth {
+        self.indent_by(self.depth);
+    }
+
+    fn indent_by(&mut self, depth: usize) {
+        for _ in 0..depth {
             self.text.push_str("  ");
         }
     }
@@ -64,10 +68,11 @@ impl Out {
         }
     }
 
-    /// Begins a part of a block: an empty line between two of them.
+    /// Begins a part of a block: an empty line between two of them. Confluent indents a block as a whole by what
+    /// surrounds it, so that the empty lines in it have the blanks of the block's first line, and not of its content.
     fn section(&mut self) {
         if !self.open {
-            self.indent();
+            self.indent_by(self.depth.saturating_sub(1));
         }
         self.open = false;
         self.text.push('\n');
