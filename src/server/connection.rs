@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
+use super::allowance::Allowance;
 use super::budget::{FREE_BYTES, Granted, RequestBudget};
 use super::buffers::FrameBuffers;
 use super::frames::{Frame, FrameError, FrameReader};
@@ -21,8 +22,6 @@ use super::metrics::Metrics;
 use crate::base::watch;
 use crate::handlers::{self, Answering, Outcome, Request, Session, Step};
 
-/// Produce requests of one connection that may be unanswered at once.
-const PIPELINED_MAX: usize = 1024;
 /// Slices handed to one write.
 const SLICES_MAX: usize = 64;
 
@@ -41,6 +40,7 @@ pub(super) struct Connection {
     frames: FrameReader,
     writer: OwnedWriteHalf,
     answers: FuturesOrdered<Answering>,
+    allowance: Allowance,
     settings: ConnectionSettings,
     stop: watch::Receiver<bool>,
 }
@@ -86,6 +86,7 @@ impl Connection {
             frames,
             writer,
             answers: FuturesOrdered::new(),
+            allowance: Allowance::new(),
             settings,
             stop,
         }
@@ -113,6 +114,7 @@ impl Connection {
 
     async fn next(&mut self) -> Event {
         let idle_max = self.settings.idle_max.filter(|_| self.answers.is_empty());
+        let may_read = self.allowance.admits(self.answers.len(), &self.settings.budget);
         let read = async {
             self.session.admitted().await;
             self.frames.next().await
@@ -120,7 +122,7 @@ impl Connection {
         tokio::select! {
             biased;
             Some(outcome) = self.answers.next(), if !self.answers.is_empty() => Event::Answer(outcome),
-            frame = within(idle_max, read), if self.answers.len() < PIPELINED_MAX => {
+            frame = within(idle_max, read), if may_read => {
                 frame.map_or(Event::Idle, Event::Frame)
             }
             _ = self.stop.wait_for(|stop| *stop) => Event::Stop,

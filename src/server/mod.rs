@@ -3,6 +3,7 @@
 //! Invariants: a connection's responses leave in the order of its requests (law 5); bytes that a client claims cost nothing
 //! until they have arrived.
 
+mod allowance;
 mod budget;
 mod buffers;
 mod connection;
