@@ -20,14 +20,7 @@ pub(super) fn add_checks(
         Standing::Failed(error) => Err(error.to_string()),
     });
     let health = store.health();
-    readiness.add("store", move || {
-        let health = health.borrow();
-        if health.is_ready() {
-            return Ok(());
-        }
-        let why = health.last_error.as_ref().map_or_else(String::new, ToString::to_string);
-        Err(format!("{} failures in a row: {why}", health.consecutive_failures))
-    });
+    readiness.add("store", move || health.borrow().verdict());
     let registry = registry.clone();
     readiness.add("admission", move || match registry.wal() {
         Some(wal) if wal.has_room() => Ok(()),

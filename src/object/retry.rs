@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::{Either, select};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use object_store::PutPayload;
 use tokio::time::Instant;
 
@@ -91,6 +92,9 @@ impl Default for Policy {
     }
 }
 
+/// Tries of one put that are on their way at the same time at most.
+const TRIES_AT_ONCE: usize = 3;
+
 /// A hedge before this would only race the network.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
 
@@ -147,7 +151,7 @@ impl Putter {
             let error = match (step, ask) {
                 (Step::Done(outcome), _) => {
                     self.metrics.put_seconds.observe(begun.elapsed().as_secs_f64());
-                    self.store.report().succeeded();
+                    self.store.report().write_succeeded();
                     return outcome;
                 }
                 (Step::Absent(_), Ask::Read) => {
@@ -184,6 +188,8 @@ impl Putter {
         }
     }
 
+    /// One put, and more of the same as long as none is answered: each time that it has been slow once more there is
+    /// another, if hedges are left. The first success counts; an error counts once no try is left that may succeed.
     async fn put_hedged(&self, key: &Key, bytes: u64, payload: &PutPayload) -> Result<(), Error> {
         let mut first = Box::pin(self.try_put(key, payload));
         let slow = self.latency().p95(bytes).map(|p95| p95.max(HEDGE_AFTER_MIN));
@@ -193,17 +199,22 @@ impl Putter {
             done = &mut first => return done,
             () = sleep(slow) => {}
         }
-        if !self.latency().take_hedge() {
-            return first.await;
-        }
-        self.metrics.hedges.inc();
-        let second = Box::pin(self.try_put(key, payload));
-        match select(first, second).await {
-            // "Exists" is the other one's doing, or older: the read that follows tells.
-            Either::Left((done @ (Ok(()) | Err(Error::AlreadyExists { .. })), _))
-            | Either::Right((done @ (Ok(()) | Err(Error::AlreadyExists { .. })), _)) => done,
-            Either::Left((Err(_), second)) => second.await,
-            Either::Right((Err(_), first)) => first.await,
+        let mut tries = FuturesUnordered::from_iter([first]);
+        loop {
+            if tries.len() < TRIES_AT_ONCE && self.latency().take_hedge() {
+                self.metrics.hedges.inc();
+                tries.push(Box::pin(self.try_put(key, payload)));
+            }
+            tokio::select! {
+                biased;
+                Some(done) = tries.next() => match done {
+                    // "Exists" is another one's doing, or older: the read that follows tells.
+                    Ok(()) | Err(Error::AlreadyExists { .. }) => return done,
+                    Err(error) if tries.is_empty() => return Err(error),
+                    Err(_) => {}
+                },
+                () = sleep(slow) => {}
+            }
         }
     }
 
@@ -259,7 +270,7 @@ impl Putter {
                 () = sleep(wait) => {}
             }
             if wait == stall {
-                self.store.report().failed(Error::timed_out(key, begun.elapsed()));
+                self.store.report().write_failed(Error::timed_out(key, begun.elapsed()));
             }
         }
     }
@@ -267,7 +278,7 @@ impl Putter {
     fn note_failure(&self, key: &Key, error: &Error) {
         tracing::warn!(%key, %error, "put not settled yet");
         self.metrics.failures.with_label_values(&[error.kind_name()]).inc();
-        self.store.report().failed(error.clone());
+        self.store.report().write_failed(error.clone());
     }
 
     /// Whether trying again cannot change the answer.

@@ -106,7 +106,7 @@ impl Store {
         Arc::clone(&self.meta)
     }
 
-    /// Whether the store takes writes, as its writers find.
+    /// Whether the store answers, as its writers and readers find.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<StoreHealth> {
         self.health.watch()

@@ -78,6 +78,7 @@ impl Getter {
             let bound = self.policy.try_timeout.min(deadline.saturating_duration_since(begun));
             let error = match timeout(bound, self.hedged(key, range.clone())).await {
                 Ok(Ok(bytes)) => {
+                    self.store.report().read_succeeded();
                     self.metrics.seconds.observe(begun.elapsed().as_secs_f64());
                     self.metrics.bytes.inc_by(bytes.len() as u64);
                     return Ok(bytes);
@@ -86,6 +87,10 @@ impl Getter {
                 Err(_) => Error::timed_out(key, bound),
             };
             self.metrics.failures.with_label_values(&[error.kind_name()]).inc();
+            // An object that is gone or shorter than thought says nothing of the store.
+            if !matches!(error, Error::NotFound { .. } | Error::OutOfRange { .. }) {
+                self.store.report().read_failed(error.clone());
+            }
             let delay = backoff.next_delay();
             if !error.is_retriable() || Instant::now() + delay >= deadline {
                 return Err(error);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::super::faults::{Fault, Faults, Op, Rates, Script};
-use super::super::retry::{Outcome, Ownership, Policy, Putter, read_within};
+use super::super::retry::{Getter, Outcome, Ownership, Policy, Putter, ReadPolicy, read_within};
 use super::*;
 use crate::base::clock::sleep;
 use crate::base::rng::Rng;
@@ -207,12 +207,42 @@ async fn health_falls_while_the_store_fails_or_stalls_and_recovers() {
                 async move { putter.put_once(&key, payload("ours"), &classify).await },
             );
         sleep(Duration::from_secs(12)).await;
-        assert!(!health.borrow().is_ready(), "{fault:?}");
-        assert!(health.borrow().last_error.is_some());
+        let said = health.borrow().verdict().expect_err("not ready");
+        assert!(said.contains("writes in a row failed"), "{fault:?}: {said}");
         rig.faults.stop();
         assert!(matches!(put.await.unwrap(), Some(Outcome::Stored)));
-        assert!(health.borrow().is_ready() && health.borrow().consecutive_failures == 0);
+        assert!(health.borrow().verdict().is_ok() && health.borrow().writes.in_a_row == 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_reads_show_until_one_succeeds_or_nobody_reads_any_more() {
+    let rig = rig(1);
+    let health = rig.store.health();
+    let getter =
+        Getter::new(rig.store.clone(), ReadPolicy::default(), Rng::from_seed(1), &Registry::new());
+    assert!(matches!(rig.put().await, Outcome::Stored));
+    let read = || getter.get_range(&rig.key, 0..4, Duration::from_secs(3));
+    for succeeds in [true, false] {
+        rig.faults.script(Script::next(Op::Get, "", Fault::Status(503)).times(u32::MAX));
+        read().await.expect_err("the store fails");
+        let said = health.borrow().verdict().expect_err("not ready");
+        assert!(said.contains("reads in a row failed"), "{said}");
+        rig.faults.stop();
+        if succeeds {
+            assert_eq!(read().await.expect("the store is back"), "ours");
+        } else {
+            sleep(Duration::from_secs(31)).await;
+        }
+        assert!(health.borrow().verdict().is_ok());
+    }
+    read().await.expect("the store is back");
+    // What is not there is no failure of the store's.
+    for _ in 0..5 {
+        let absent = Key::new("absent");
+        getter.get_range(&absent, 0..4, Duration::from_secs(1)).await.expect_err("not there");
+    }
+    assert!(health.borrow().verdict().is_ok());
 }
 
 /// Puts `count` objects, each of which takes about 20 ms.
@@ -235,6 +265,37 @@ async fn a_slow_put_is_sent_twice_after_the_95th_and_the_first_answer_counts() {
     assert!(begun.elapsed() < Duration::from_millis(60), "{:?}", begun.elapsed());
     assert_eq!(rig.puts() - before, 2);
     assert!(rig.registry.encode().contains("thalweg_object_put_hedges_total 1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_fails_or_stalls_too_is_followed_by_another() {
+    for second in [Fault::Status(503), Fault::Hang { wait: HOUR, applied: false }] {
+        let rig = rig(1);
+        warm_up(&rig, 40).await;
+        let begun = Instant::now();
+        rig.next(Op::Put, Fault::Hang { wait: HOUR, applied: false });
+        rig.next(Op::Put, second);
+        assert!(matches!(rig.put().await, Outcome::Stored));
+        assert!(begun.elapsed() < Duration::from_millis(90), "{second:?}: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stalls_do_not_reach_the_caller_of_a_store_that_fails_now_and_then() {
+    let rig = rig(1);
+    let latency = (Duration::from_millis(60), Duration::from_millis(200));
+    let hang_max = Duration::from_secs(4);
+    // In 1,000.
+    let rates = Rates { latency, unavailable: 50, hang: 10, hang_max, ..Rates::default() };
+    rig.faults.set_rates(rates);
+    let (mut stalled, puts) = (0, 2_000);
+    for n in 0..puts {
+        let (key, begun) = (Key::new(&format!("w/{n}")), Instant::now());
+        rig.putter.put_once(&key, payload("ours"), &classify).await;
+        stalled += u32::from(begun.elapsed() > Duration::from_secs(1));
+    }
+    // 20 of them stalled; the first come before enough is known of the store.
+    assert!(stalled <= 2, "{stalled} of {puts} puts took over a second");
 }
 
 #[tokio::test(start_paused = true)]
