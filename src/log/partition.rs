@@ -77,7 +77,7 @@ pub(super) struct State {
 pub struct Partition {
     pub(super) tp: TopicPartition,
     pub(super) wal: Wal,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
 
@@ -85,7 +85,7 @@ impl Partition {
     pub(super) fn new(
         tp: TopicPartition,
         wal: Wal,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
         start: Start,
     ) -> PartitionHandle {
         let state = State {
@@ -272,6 +272,10 @@ impl State {
                     last.is_none_or(|last| last.slot < slot),
                     "slot {slot} joined after a later one"
                 );
+                if self.tail.capacity() == 0 {
+                    // Most partitions of a broker with many are idle: their one run takes no room for four.
+                    self.tail.reserve_exact(1);
+                }
                 self.tail.push_back(TailRun { slot, end, bytes_end });
             }
         }

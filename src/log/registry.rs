@@ -44,7 +44,7 @@ pub struct RegistryParts {
     /// `producer.id.expiration.ms`.
     pub producer_expiration: Duration,
     /// Figures.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
 }
 
 /// One chain and what it leads.
@@ -140,7 +140,7 @@ impl Registry {
                 Some(topic) => TopicSettings::over(&live, &topic.configs, topic.internal, defaults),
                 None => TopicSettings::over(&live, &BTreeMap::new(), false, defaults),
             });
-            let metrics = self.0.parts.metrics.clone();
+            let metrics = Arc::clone(&self.0.parts.metrics);
             (tp, Partition::new(tp, wal.clone(), metrics, start_of(rebuilt, settings)))
         });
         let generation = Generation {
@@ -331,7 +331,7 @@ impl Generation {
                 settings: Arc::clone(&settings),
                 offline: false,
             };
-            let metrics = parts.metrics.clone();
+            let metrics = Arc::clone(&parts.metrics);
             self.partitions.insert(tp, Partition::new(tp, self.wal.clone(), metrics, start));
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn key(key: &RowKey) -> Bytes {
             tagged(&mut out, b'd', &[&chain.0.to_be_bytes(), &slot.0.to_be_bytes()]);
         }
     }
-    Bytes::from(out)
+    exact(&out)
 }
 
 fn tagged(out: &mut Vec<u8>, tag: u8, fields: &[&[u8]]) {
@@ -151,7 +151,12 @@ pub(crate) fn value(state: &State, key: &RowKey) -> Option<Bytes> {
             out.slot(queued.end).i64(queued.queued_at.0);
         }
     }
-    Some(Bytes::from(out.0))
+    Some(exact(&out.0))
+}
+
+/// A copy without slack: the store keeps rows in memory until its next flush.
+fn exact(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
 }
 
 /// Checks the version and hands the rest to `read`, which must use all of it.
@@ -335,7 +340,7 @@ pub(crate) fn slot_value(row: &SlotRow) -> Bytes {
     out.list(row.releases.iter(), |out, row| {
         out.partition(row.tp).i32(row.leader_epoch.0);
     });
-    Bytes::from(out.0)
+    exact(&out.0)
 }
 
 pub(crate) fn read_slot(slot: SlotId, bytes: &[u8]) -> Result<SlotRow, Malformed> {

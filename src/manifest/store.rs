@@ -33,8 +33,9 @@ const CLOCK_AHEAD_MAX: Duration = Duration::from_hours(12);
 /// How long a superseded writer that writes nothing may take to notice.
 const FENCE_POLL: Duration = Duration::from_secs(5);
 
-/// Bounds what a restart replays: the log since the last flush of this much.
-const MEMTABLE_BYTES: ByteSize = ByteSize::mib(4);
+/// Bounds what a restart replays, and what rows that nobody will read before then hold in memory: the log since the last
+/// flush of this much.
+const MEMTABLE_BYTES: ByteSize = ByteSize::mib(1);
 
 /// Tries of one call to the bucket: about 20 s with SlateDB's backoff. Past it the database closes itself.
 const STORE_RETRIES_MAX: u32 = 24;

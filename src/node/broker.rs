@@ -185,7 +185,7 @@ impl Materials {
             broker: config.node.broker_id,
             defaults: settings::topic_defaults(config),
             producer_expiration: config.log.producer_id_expiration,
-            metrics: log::Metrics::new(&self.metrics),
+            metrics: Arc::new(log::Metrics::new(&self.metrics)),
         })
     }
 

@@ -175,7 +175,7 @@ impl Chain {
         let encoded = encode_slot(&header, body, &index, &known);
         self.previous_index_crc = encoded.index_crc;
         let row = commit::row_of(slot, &index, encoded.bytes, &encoded.footer);
-        let tail = Arc::new(TailSlot::new(slot, Arc::new(index), pieces));
+        let tail = Arc::new(TailSlot::new(slot, index, pieces));
         shared.parts.metrics.in_flight.inc();
         shared.parts.metrics.slot_bytes.observe(encoded.bytes as f64);
         self.pending.sent(Sent { slot, outcome: filling.outcome, tail, row, stored: false });

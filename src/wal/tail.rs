@@ -17,7 +17,7 @@ use crate::segment::{Run, SlotIndex};
 pub struct TailSlot {
     /// Its position in the chain.
     pub slot: SlotId,
-    /// Runs in partition order and their batches.
+    /// Runs in partition order and their batches, and nothing else.
     pub index: Arc<SlotIndex>,
     body: Body,
 }
@@ -41,7 +41,10 @@ pub enum BodySource {
 }
 
 impl TailSlot {
-    pub(super) fn new(slot: SlotId, index: Arc<SlotIndex>, pieces: Vec<Bytes>) -> Self {
+    pub(super) fn new(slot: SlotId, mut index: SlotIndex, pieces: Vec<Bytes>) -> Self {
+        // A reader asks for runs and batches alone: states of partitions are for who recovers the chain from the store.
+        index.checkpoint = Vec::new();
+        index.releases = Vec::new();
         let mut end = HEADER_BYTES as u64;
         let ends = pieces
             .iter()
@@ -50,7 +53,7 @@ impl TailSlot {
                 end
             })
             .collect();
-        Self { slot, index, body: Body { ends, pieces } }
+        Self { slot, index: Arc::new(index), body: Body { ends, pieces } }
     }
 
     /// The bytes `from..to` of the object as shared slices, appended to `out`. The range lies within the body.
