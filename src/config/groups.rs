@@ -36,8 +36,6 @@ pub struct GroupsConfig {
     pub consumer_max_size: usize,
     /// Assignors that its members may ask for, the default first.
     pub consumer_assignors: Vec<String>,
-    /// Which groups with members may change their protocol.
-    pub consumer_migration: MigrationPolicy,
     /// Partitions of `__consumer_offsets`.
     pub offsets_partitions: i32,
     /// What `__consumer_offsets` reports as its replication factor.
@@ -50,24 +48,6 @@ pub struct GroupsConfig {
     pub offsets_segment_bytes: ByteSize,
     /// The most metadata with one committed offset.
     pub offset_metadata_max_bytes: ByteSize,
-}
-
-/// Which groups may change from one protocol to the other while they have members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MigrationPolicy {
-    /// A classic group becomes one of the newer protocol when the first such member joins.
-    pub upgrade: bool,
-    /// And back when the last leaves.
-    pub downgrade: bool,
-}
-
-impl MigrationPolicy {
-    const WORDS: &'static [&'static str] = &["bidirectional", "upgrade", "downgrade", "disabled"];
-
-    fn named(name: &str) -> Self {
-        let both = name == "bidirectional";
-        Self { upgrade: both || name == "upgrade", downgrade: both || name == "downgrade" }
-    }
 }
 
 const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -180,9 +160,10 @@ pub(super) const KEYS: &[Key] = &[
     ),
     kafkas(
         "group.consumer.migration.policy",
-        Kind::OneOf(MigrationPolicy::WORDS),
-        "bidirectional",
-        "Whether a group with members may change to the newer protocol (upgrade) and back (downgrade).",
+        // Kafka's other policies are refused as long as a group with members cannot change: nobody is to rely on them.
+        Kind::OneOf(&["disabled"]),
+        "disabled",
+        "Whether a group with members may change its protocol: not yet. A group without members changes when one joins.",
     ),
     kafkas(
         "group.share.record.lock.duration.ms",
@@ -256,9 +237,6 @@ impl GroupsConfig {
                 .time("group.consumer.regex.refresh.interval.ms"),
             consumer_max_size: values.int("group.consumer.max.size"),
             consumer_assignors: values.words("group.consumer.assignors"),
-            consumer_migration: MigrationPolicy::named(
-                &values.text("group.consumer.migration.policy"),
-            ),
             offsets_partitions: values.int("offsets.topic.num.partitions"),
             offsets_replication_factor: values.int("offsets.topic.replication.factor"),
             offsets_retention: Duration::from_secs(minutes * 60),

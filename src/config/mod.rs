@@ -22,7 +22,7 @@ mod values;
 mod wal;
 
 pub use faults::{Fault, Faults};
-pub use groups::{GroupsConfig, MigrationPolicy};
+pub use groups::GroupsConfig;
 pub use key::{Key, Kind, Section, Value};
 pub use listener::{Address, Listener};
 pub use load::{Inputs, Setting, Source, env_name};
