@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 
-use super::element::{File, Message, map_types};
+use super::element::{File, Label, Message};
 use super::normalize::is_map_entry;
 use super::parse::parse;
-use super::{TEXT_BYTES_MAX, descriptor, known, print};
+use super::{TEXT_BYTES_MAX, descriptor, extended, known, print};
 use crate::schema_registry::format::{ResolvedReference, SchemaError};
 
 /// The name under which the schema itself is compiled: no import can mean it.
@@ -64,6 +64,7 @@ fn add_text(
 ) -> Result<(), SchemaError> {
     let imports = [&file.imports, &file.public_imports, &file.weak_imports];
     imports.into_iter().flatten().try_for_each(|import| add_import(pool, import))?;
+    extended::check(file, pool)?;
     let plain = plain(file).map(|file| print::print(&file));
     let mut descriptor = protox_parse::parse(name, plain.as_deref().unwrap_or(text))
         .map_err(|error| SchemaError::new(format!("{error:?}")))?;
@@ -99,7 +100,8 @@ fn plain(file: &File) -> Option<File> {
     for imports in [&mut file.public_imports, &mut file.imports, &mut file.weak_imports] {
         imports.retain(|import| seen.insert(import.clone()));
     }
-    file.messages.iter_mut().for_each(fold_maps);
+    let package = file.package.clone().unwrap_or_default();
+    file.messages.iter_mut().for_each(|message| fold_maps(message, &package));
     Some(file)
 }
 
@@ -107,7 +109,10 @@ fn spells_map(message: &Message) -> bool {
     message.messages.iter().any(|nested| is_map_entry(nested) || spells_map(nested))
 }
 
-fn fold_maps(message: &mut Message) {
+/// Takes out each message that stands for entries, and makes maps of the repeated fields that name it.
+fn fold_maps(message: &mut Message, outer: &str) {
+    let full =
+        if outer.is_empty() { message.name.clone() } else { format!("{outer}.{}", message.name) };
     let entries: Vec<Message> =
         message.messages.extract_if(.., |nested| is_map_entry(nested)).collect();
     for entry in &entries {
@@ -115,13 +120,28 @@ fn fold_maps(message: &mut Message) {
             entry.fields.iter().find(|field| field.number == number).map(|field| &field.kind)
         };
         let (Some(key), Some(value)) = (kind(1), kind(2)) else { continue };
+        let name = format!(".{full}.{}", entry.name);
         for field in &mut message.fields {
-            let last = field.kind.rsplit('.').next().unwrap_or_default();
-            if map_types(&field.kind).is_none() && last == entry.name {
+            let named = name == field.kind || name.ends_with(&format!(".{}", field.kind));
+            if named
+                && field.label == Some(Label::Repeated)
+                && entry.name == entry_name(&field.name)
+            {
                 field.kind = format!("map<{key}, {value}>");
                 field.label = None;
             }
         }
     }
-    message.messages.iter_mut().for_each(fold_maps);
+    message.messages.iter_mut().for_each(|nested| fold_maps(nested, &full));
+}
+
+/// The name that a compiler gives to the entries of a map, and asks of descriptors.
+fn entry_name(field: &str) -> String {
+    let words = field.split('_').map(|word| {
+        let mut rest = word.chars();
+        rest.next().map_or_else(String::new, |first| {
+            format!("{}{}", first.to_ascii_uppercase(), rest.as_str())
+        })
+    });
+    words.collect::<String>() + "Entry"
 }

@@ -8,6 +8,7 @@ mod compile;
 mod descriptor;
 mod diff;
 mod element;
+mod extended;
 mod known;
 mod literal;
 mod normalize;

@@ -372,6 +372,15 @@ fn what_does_not_compile_is_no_schema() {
         "enum E { }",
         "import \"nowhere.proto\";",
         "message M { int32 a = 1 [(no) = 1]; }",
+        "message M { repeated .M.XEntry a = 1; message XEntry { option map_entry = true; string key = 1; M value = 2; } }",
+        "message M { repeated no.M.AEntry a = 1; message AEntry { option map_entry = true; string key = 1; M value = 2; } }",
+        // Either way round, one option's value would be read as another's.
+        "import \"google/protobuf/descriptor.proto\"; option (a) = {}; message M {} \
+         extend google.protobuf.FileOptions { M a = 50000; repeated string b = 50000; } option (b) = \"b\";",
+        "import \"google/protobuf/descriptor.proto\"; option (b) = \"b\"; message M {} \
+         extend google.protobuf.FileOptions { M a = 50000; repeated string b = 50000; } option (a) = {};",
+        "import \"confluent/meta.proto\"; import \"google/protobuf/descriptor.proto\"; \
+         extend google.protobuf.FileOptions { int32 a = 1088; }",
     ] {
         assert!(Schema::parse(&format!("syntax = \"proto3\"; {body}"), &[]).is_err(), "{body}");
     }
