@@ -21,6 +21,7 @@ use thalweg::record::crc::crc32c;
 use thalweg::record::records::Records;
 use thalweg::record::validate::{Rules, validate};
 use thalweg::record::{self, BatchHeader, Compression, ValidBatch, control};
+use thalweg::schema_registry::{json, protobuf};
 use thalweg::segment::format::{FOOTER_BYTES, HEADER_BYTES};
 use thalweg::segment::{
     Kind, Known, Slot, SlotBody, SlotFooter, SlotHeader, SlotIndex, Tail, decode_slot, decode_tail,
@@ -237,3 +238,36 @@ fn header() -> SlotHeader {
 }
 
 const UUID: uuid::Uuid = uuid::Uuid::from_u128(9);
+
+/// A JSON Schema as a client registers it: what is printed of it means the same, and it reads what it wrote.
+pub fn json_schema(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(schema) = json::Schema::parse(text, &[]) else { return };
+    let [canonical, normalized] = [schema.canonical(), schema.normalized()].map(|printed| {
+        json::Schema::parse(&printed, &[]).unwrap_or_else(|error| panic!("{printed}: {error}"))
+    });
+    assert_eq!(canonical.canonical(), schema.canonical());
+    assert_eq!(normalized.normalized(), schema.normalized());
+    assert_eq!(canonical.check_reads(&schema), []);
+    for payload in ["{}", "[1, \"a\"]", "null"] {
+        let held = schema.validate_payload(payload.as_bytes()).is_ok();
+        assert_eq!(canonical.validate_payload(payload.as_bytes()).is_ok(), held, "{payload}");
+    }
+}
+
+/// A Protobuf schema as a client registers it, and records written with it.
+pub fn proto_schema(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(schema) = protobuf::Schema::parse(text, &[]) else { return };
+    let [canonical, normalized] = [schema.canonical(), schema.normalized()].map(|printed| {
+        protobuf::Schema::parse(&printed, &[]).unwrap_or_else(|error| panic!("{printed}: {error}"))
+    });
+    assert_eq!(canonical.canonical(), schema.canonical());
+    assert_eq!(normalized.normalized(), schema.normalized());
+    assert_eq!(canonical.check_reads(&schema), []);
+    assert_eq!(normalized.check_reads(&schema), []);
+    for start in [0, bytes.len() / 2] {
+        let payload = [&[0], &bytes[start..]].concat();
+        let _ = schema.validate_payload(&payload);
+    }
+}

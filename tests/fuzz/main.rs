@@ -118,3 +118,13 @@ fn slot() {
 fn slot_index() {
     fuzz("slot_index", targets::slot_index, &["fuzz/corpus/slot_index"]);
 }
+
+#[test]
+fn json_schema() {
+    fuzz("json_schema", targets::json_schema, &["fuzz/corpus/json_schema"]);
+}
+
+#[test]
+fn proto_schema() {
+    fuzz("proto_schema", targets::proto_schema, &["fuzz/corpus/proto_schema"]);
+}
