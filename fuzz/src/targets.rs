@@ -21,7 +21,7 @@ use thalweg::record::crc::crc32c;
 use thalweg::record::records::Records;
 use thalweg::record::validate::{Rules, validate};
 use thalweg::record::{self, BatchHeader, Compression, ValidBatch, control};
-use thalweg::schema_registry::{json, protobuf};
+use thalweg::schema_registry::{avro, json, protobuf};
 use thalweg::segment::format::{FOOTER_BYTES, HEADER_BYTES};
 use thalweg::segment::{
     Kind, Known, Slot, SlotBody, SlotFooter, SlotHeader, SlotIndex, Tail, decode_slot, decode_tail,
@@ -270,4 +270,25 @@ pub fn proto_schema(bytes: &[u8]) {
         let payload = [&[0], &bytes[start..]].concat();
         let _ = schema.validate_payload(&payload);
     }
+}
+
+/// An Avro schema as a client registers it, and a payload: what is read is written, read again and compared.
+pub fn avro_schema(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(schema) = avro::Schema::parse_stored(text, &[]) else {
+        assert!(avro::Schema::parse(text, &[]).is_err(), "a new schema is one that may be stored");
+        return;
+    };
+    let canonical = schema.canonical();
+    let again =
+        avro::Schema::parse_stored(&canonical, &[]).expect("the canonical text is a schema");
+    assert_eq!(again.canonical(), canonical, "the canonical text is its own");
+    if let Ok(new) = avro::Schema::parse(text, &[]) {
+        assert_eq!(new.canonical(), canonical);
+    }
+    avro::Schema::parse_stored(&schema.normalized(), &[]).expect("the normal form is a schema");
+    let differences = schema.check_reads(&again);
+    assert_eq!(differences, again.check_reads(&schema), "the same schema twice");
+    // What is a value may be anything; only what it costs is promised.
+    let _ = schema.validate_payload(bytes);
 }

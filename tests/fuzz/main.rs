@@ -128,3 +128,8 @@ fn json_schema() {
 fn proto_schema() {
     fuzz("proto_schema", targets::proto_schema, &["fuzz/corpus/proto_schema"]);
 }
+
+#[test]
+fn avro_schema() {
+    fuzz("avro_schema", targets::avro_schema, &["fuzz/corpus/avro_schema"]);
+}

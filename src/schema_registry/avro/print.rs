@@ -30,7 +30,7 @@ pub(super) fn canonical(parsed: &Parsed) -> Result<String, TooLarge> {
     let known = parsed.referenced.iter().map(|id| types.kind(*id).full_name());
     let mut printer = Printer { types, known: known.collect(), out: String::new(), depth: 0 };
     printer.schema(parsed.root, None)?;
-    Ok(printer.out)
+    if printer.out.len() > TEXT_BYTES_MAX { Err(TooLarge) } else { Ok(printer.out) }
 }
 
 struct Printer<'a> {
