@@ -7,6 +7,7 @@ mod compat;
 mod defaults;
 mod json;
 mod logical;
+mod message;
 mod model;
 mod normal;
 mod number;
@@ -19,6 +20,7 @@ mod same;
 mod tests;
 
 use super::format::{Difference, ResolvedReference, SchemaError};
+pub use message::describe;
 use model::{TypeId, Types};
 use parse::{Parsed, Rules};
 

@@ -1,6 +1,6 @@
 //! Comparisons as tables, and how they are bounded.
 
-use super::super::{Schema, compat};
+use super::super::{Schema, compat, describe};
 use super::field;
 
 fn differences(reader: &str, writer: &str) -> Vec<String> {
@@ -166,4 +166,15 @@ fn comparisons_are_bounded() {
     let found = differences(&doubling("\"int\""), &doubling("\"string\""));
     assert_eq!(found.len(), 1000);
     assert!(found[0].starts_with("TYPE_MISMATCH /fields/0/type/fields/0/type"), "{}", found[0]);
+}
+
+#[test]
+fn a_difference_is_told_as_confluent_tells_it() {
+    let parse = |text: &str| Schema::parse(text, &[]).expect("a schema");
+    let found = parse(&field(r#""type":"int""#)).check_reads(&parse(&field(r#""type":"long""#)));
+    assert_eq!(
+        describe(&found[0], "new", "old"),
+        "{errorType:'TYPE_MISMATCH', description:'The type (path '/fields/0/type') of a field in the new schema does \
+         not match with the old schema', additionalInfo:'reader type: INT not compatible with writer type: LONG'}"
+    );
 }
