@@ -55,11 +55,6 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
             );
         }
     }
-    if !group_trials_wanted() {
-        println!(
-            "skipped: clients in classic groups: not yet steady; THALWEG_TEST_GROUPS=1 runs them"
-        );
-    }
     let mut trials = Vec::new();
     for (producer, writer) in CLIENTS.iter().enumerate() {
         let name = format!("{} writes", writer.name);
@@ -73,10 +68,7 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
             let run = on(stage, missing, move |stage| stage.read(producer, consumer));
             trials.push(Trial::test(name, run).with_ignored_flag(ignored));
         }
-        // A classic member of confluent-kafka's stood still for a minute in two of six runs on a loaded machine, the cause not
-        // yet found: until it is, these run when asked for.
-        let steady = |assignor: &&&str| group_trials_wanted() || assignor.starts_with("consumer:");
-        for &assignor in writer.assignors.iter().filter(steady) {
+        for &assignor in writer.assignors {
             for is_static in [false, true] {
                 let kind = if is_static { "static" } else { "dynamic" };
                 let name = format!("{} in a group: {assignor}, {kind}", writer.name);
@@ -89,10 +81,6 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
         }
     }
     trials
-}
-
-fn group_trials_wanted() -> bool {
-    std::env::var_os("THALWEG_TEST_GROUPS").is_some()
 }
 
 /// A missing part fails its trials where parts are demanded.

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -126,17 +127,20 @@ public final class Clients {
 
     private void group(String name, String strategy, String instance, List<String> topics) throws Exception {
         List<KafkaConsumer<byte[], byte[]>> members = new ArrayList<>();
+        Map<KafkaConsumer<byte[], byte[]>, Map<TopicPartition, OffsetAndMetadata>> read = new HashMap<>();
         try {
             members.add(member(name, strategy, instance, 0, topics));
             Map<TopicPartition, Long> left = notCommitted(members.get(0), topics);
             long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
             while (!left.isEmpty()) {
                 for (KafkaConsumer<byte[], byte[]> consumer : members) {
+                    Map<TopicPartition, OffsetAndMetadata> its = read.computeIfAbsent(consumer, any -> new HashMap<>());
                     for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(300))) {
                         print(record);
-                        left.remove(new TopicPartition(record.topic(), record.partition()), record.offset() + 1);
+                        TopicPartition place = new TopicPartition(record.topic(), record.partition());
+                        its.put(place, new OffsetAndMetadata(record.offset() + 1));
                     }
-                    commit(consumer);
+                    commit(consumer, its, left);
                 }
                 if (members.size() == 1 && !members.get(0).assignment().isEmpty()) {
                     // The second member comes while the first reads: a rebalance.
@@ -151,12 +155,24 @@ public final class Clients {
         }
     }
 
-    private static void commit(KafkaConsumer<byte[], byte[]> consumer) {
-        try {
-            consumer.commitSync();
-        } catch (RebalanceInProgressException rebalancing) {
-            // It is committed with the next round, or read again by whoever gets the partition.
+    /** Commits what one member read; a partition is done when its end is committed. */
+    private static void commit(
+            KafkaConsumer<byte[], byte[]> consumer,
+            Map<TopicPartition, OffsetAndMetadata> read,
+            Map<TopicPartition, Long> left) {
+        // What went to another member is read again by that one.
+        read.keySet().retainAll(consumer.assignment());
+        if (read.isEmpty()) {
+            return;
         }
+        try {
+            consumer.commitSync(read);
+        } catch (RebalanceInProgressException | CommitFailedException rebalancing) {
+            // What is still ours is committed by the next round.
+            return;
+        }
+        read.forEach((place, offset) -> left.remove(place, offset.offset()));
+        read.clear();
     }
 
     private KafkaConsumer<byte[], byte[]> member(

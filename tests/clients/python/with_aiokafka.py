@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
+import time
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import for_code
+from aiokafka.errors import CommitFailedError, IllegalStateError, for_code
 
 import program
 
@@ -115,10 +116,10 @@ async def group(name, strategy, instance, topics):
             committed = await members[0].committed(place) or 0
             if end > max(starts[place], committed):
                 left[place] = end
-        for _ in range(60):
-            if not left:
-                break
-            for consumer in members:
+        read = [{}, {}]
+        deadline = time.monotonic() + 60
+        while left and time.monotonic() < deadline:
+            for consumer, its in zip(members, read):
                 fetched = await consumer.getmany(timeout_ms=500, max_records=50)
                 for place, records in fetched.items():
                     for record in records:
@@ -131,10 +132,8 @@ async def group(name, strategy, instance, topics):
                             record.value,
                             record.headers,
                         )
-                    if records[-1].offset + 1 >= left.get(place, 0):
-                        left.pop(place, None)
-                if fetched:
-                    await consumer.commit()
+                    its[place] = records[-1].offset + 1
+                await commit(consumer, its, left)
             if len(members) == 1 and left:
                 # The second member comes while the first reads: a rebalance.
                 members.append(member(1))
@@ -144,6 +143,24 @@ async def group(name, strategy, instance, topics):
     finally:
         for consumer in members:
             await consumer.stop()
+
+
+async def commit(consumer, read, left):
+    """Commits what one member read; a partition is done when its end is committed."""
+    for place in read.keys() - consumer.assignment():
+        # It is read again by whoever has it now.
+        del read[place]
+    if not read:
+        return
+    try:
+        await consumer.commit(dict(read))
+    except (CommitFailedError, IllegalStateError):
+        # The group rebalances: what is still ours is committed by the next round.
+        return
+    for place, offset in read.items():
+        if offset >= left.get(place, 0):
+            left.pop(place, None)
+    read.clear()
 
 
 def blocking(command):
