@@ -157,8 +157,12 @@ fn record(order: &Order) -> anyhow::Result<Record> {
 
 async fn open(place: &ThrowAway) -> anyhow::Result<(Node, Client)> {
     let dir = place.0.display().to_string();
-    let settings =
-        [("data.dir", dir.as_str()), ("listeners", "127.0.0.1:0"), ("http.listen", "127.0.0.1:0")];
+    let settings = [
+        ("data.dir", dir.as_str()),
+        ("listeners", "127.0.0.1:0"),
+        ("http.listen", "127.0.0.1:0"),
+        ("schema.registry.listen", "none"),
+    ];
     let started = Instant::now();
     let node = Box::pin(Node::start(Config::with(settings)?)).await?;
     let bound = node.addresses().kafka.values().next().context("no listener")?.to_owned();

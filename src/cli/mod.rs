@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand.
 //!
 //! `serve` and `demo` start a node in this process. `topic`, `produce` and `consume` speak the Kafka protocol and work
-//! against any broker. Inspectors read the store and never write to it. Output is for people, or for programs with `--json`;
+//! against any broker; `schema` speaks to any registry of Confluent's interface. Inspectors read the store and never write to it. Output is for people, or for programs with `--json`;
 //! it goes to standard output, and everything else to standard error.
 
 mod completions;
@@ -15,6 +15,7 @@ mod output;
 mod place;
 mod produce;
 mod progress;
+mod schema;
 mod serve;
 mod settings;
 mod slot;
@@ -55,6 +56,9 @@ enum Command {
     /// List and describe transactions, find those that hang, and abort them.
     #[command(subcommand)]
     Transaction(transaction::Command),
+    /// List, show, register, check and delete schemas, here or in any registry of Confluent's interface.
+    #[command(subcommand)]
+    Schema(schema::Command),
     /// Look into the objects of the write-ahead chains.
     #[command(subcommand)]
     Slot(slot::Command),
@@ -79,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Produce(args) => args.run(),
         Command::Consume(args) => args.run(),
         Command::Transaction(command) => command.run(),
+        Command::Schema(command) => command.run(),
         Command::Slot(command) => command.run(),
         Command::Manifest(command) => command.run(),
         Command::Config(command) => command.run(),

@@ -24,6 +24,9 @@ pub(super) struct Args {
     /// Where /metrics, /healthz and /readyz are served [default: 127.0.0.1:9644]
     #[arg(long, value_name = "ADDR")]
     http: Option<String>,
+    /// Where the Schema Registry is served, or none [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    registry: Option<String>,
     /// Listen on addresses that other machines reach, although nothing authenticates or encrypts yet.
     #[arg(long)]
     insecure: bool,
@@ -61,6 +64,7 @@ impl Args {
         self.settings.load(&[
             ("--listen", "listeners", listen),
             ("--http", "http.listen", self.http.clone()),
+            ("--registry", "schema.registry.listen", self.registry.clone()),
             ("--insecure", "insecure", self.insecure.then(|| "true".to_owned())),
         ])
     }
@@ -130,6 +134,7 @@ fn write_ready_file(path: &Path, config: &Config, node: &Node) -> std::io::Resul
         "pid": std::process::id(),
         "kafka": kafka,
         "http": addresses.http.to_string(),
+        "schema_registry": addresses.schema_registry.map(|address| address.to_string()),
         "data": place(config, node),
     });
     let mut name = path.as_os_str().to_owned();
@@ -155,6 +160,9 @@ fn ready_text(config: &Config, node: &Node, took: Duration) -> String {
     }
     let http = addresses.http;
     out.push_str(&format!("  HTTP   http://{http}/metrics, /healthz, /readyz\n"));
+    if let Some(registry) = addresses.schema_registry {
+        out.push_str(&format!("  Schema Registry  http://{registry}\n"));
+    }
     let place = place(config, node);
     out.push_str(&format!("  data   {place}\n"));
     let Some(kafka) = first else { return out };

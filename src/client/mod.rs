@@ -1,8 +1,10 @@
-//! Producer, consumer and admin over the Kafka protocol, for the command line: works against any broker.
+//! Producer, consumer and admin: over the Kafka protocol for the command line ([`wire`], works against any broker), and
+//! inside a broker for its surfaces ([`local`]).
 //!
 //! Owns routing, version negotiation and bounded retries of a client. Does not own the record format (`record`).
 
 mod error;
+pub mod local;
 mod records;
 pub mod wire;
 

@@ -73,13 +73,16 @@ pub(super) fn pack(
 }
 
 /// Aborted transactions in what was fetched: the producer and the first offset of each.
-pub(super) type Aborted = Vec<(ProducerId, Offset)>;
+pub type Aborted = Vec<(ProducerId, Offset)>;
 
 /// What one partition's answer holds from `from` on, and the offset to go on with.
 ///
 /// Control batches and the records of aborted transactions are left out. A batch that was cut off at the end is left for
 /// the next fetch.
-pub(super) fn unpack(
+///
+/// # Errors
+/// A batch that cannot be read.
+pub fn unpack(
     bytes: Bytes,
     partition: i32,
     from: Offset,

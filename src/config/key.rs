@@ -30,11 +30,13 @@ pub enum Section {
     Groups,
     /// Transactions.
     Transactions,
+    /// The Schema Registry.
+    SchemaRegistry,
 }
 
 impl Section {
     /// All sections, in the order of the reference page.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Node,
         Self::Server,
         Self::Store,
@@ -44,6 +46,7 @@ impl Section {
         Self::Maintenance,
         Self::Groups,
         Self::Transactions,
+        Self::SchemaRegistry,
     ];
 
     /// A heading.
@@ -59,6 +62,7 @@ impl Section {
             Self::Maintenance => "Retention and garbage collection",
             Self::Groups => "Consumer groups",
             Self::Transactions => "Transactions",
+            Self::SchemaRegistry => "Schema Registry",
         }
     }
 }
@@ -104,6 +108,8 @@ pub enum Kind {
     SomeOf(&'static [&'static str]),
     /// `host:port`.
     Address,
+    /// `host:port`, or `none`.
+    AddressOrNone,
     /// `NAME://host:port`, separated by commas; empty where nothing need be said.
     Listeners,
 }
@@ -138,11 +144,11 @@ pub enum Value {
     Int(i64),
     /// Of [`Kind::Ratio`].
     Ratio(f64),
-    /// Of [`Kind::Text`], [`Kind::Name`] and [`Kind::OneOf`].
+    /// Of [`Kind::Text`], [`Kind::Name`] and [`Kind::OneOf`]; `none` of [`Kind::AddressOrNone`].
     Text(String),
     /// Of [`Kind::SomeOf`].
     Words(Vec<String>),
-    /// Of [`Kind::Address`].
+    /// Of [`Kind::Address`] and [`Kind::AddressOrNone`].
     Address(Address),
     /// Of [`Kind::Listeners`].
     Listeners(Vec<Listener>),
@@ -164,6 +170,9 @@ impl fmt::Display for Value {
         }
     }
 }
+
+/// What stands for no address.
+pub(super) const NONE: &str = "none";
 
 impl Kind {
     /// Reads `text`, of which one unit is `scale` of ours.
@@ -197,6 +206,10 @@ impl Kind {
                 split(text).map(|one| word(one, words)).collect::<Result<_, _>>().map(Value::Words)
             }
             Self::Address => text.parse().map(Value::Address),
+            Self::AddressOrNone if text.eq_ignore_ascii_case(NONE) => {
+                Ok(Value::Text(NONE.to_owned()))
+            }
+            Self::AddressOrNone => text.parse().map(Value::Address),
             Self::Listeners => {
                 split(text).map(str::parse).collect::<Result<_, _>>().map(Value::Listeners)
             }
@@ -219,6 +232,7 @@ impl Kind {
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::SomeOf(words) => format!("some of {}, with commas between", words.join(", ")),
             Self::Address => "host:port".to_owned(),
+            Self::AddressOrNone => "host:port, or none".to_owned(),
             Self::Listeners => "NAME://host:port, with commas between".to_owned(),
         }
     }

@@ -13,6 +13,7 @@ mod log;
 mod maintenance;
 mod node;
 mod print;
+mod schema_registry;
 mod server;
 mod store;
 mod suggest;
@@ -30,6 +31,7 @@ pub use log::LogConfig;
 pub use maintenance::MaintenanceConfig;
 pub use node::{LogFormat, NodeConfig};
 pub use print::reference;
+pub use schema_registry::SchemaRegistryConfig;
 pub use server::ServerConfig;
 pub use store::StoreConfig;
 pub use topic::{CompressionLevels, TopicConfig, live_default};
@@ -51,6 +53,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         maintenance::KEYS,
         groups::KEYS,
         transactions::KEYS,
+        schema_registry::KEYS,
     ];
     tables.into_iter().flatten()
 }
@@ -76,6 +79,8 @@ pub struct Config {
     pub groups: GroupsConfig,
     /// Transactions.
     pub transactions: TransactionsConfig,
+    /// The Schema Registry.
+    pub schema_registry: SchemaRegistryConfig,
     entries: Vec<Entry>,
 }
 
@@ -112,6 +117,7 @@ impl Config {
             maintenance: MaintenanceConfig::read(&values),
             groups: GroupsConfig::read(&values),
             transactions: TransactionsConfig::read(&values),
+            schema_registry: SchemaRegistryConfig::read(&values),
             entries: entries.collect(),
         };
         if faults.0.is_empty() { Ok(config) } else { Err(faults) }

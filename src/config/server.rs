@@ -8,6 +8,7 @@ use super::key::Kind::{self, Bool, Bytes, Int, Listeners, Millis};
 use super::key::{Key, Section, int_bytes, int_from};
 use super::listener::{Address, Listener};
 use super::load::Values;
+use super::schema_registry;
 use crate::base::units::ByteSize;
 
 /// Settings of listeners, connections and requests.
@@ -161,7 +162,9 @@ fn check_listeners(listeners: &[Listener], values: &Values, faults: &mut Faults)
     }
     let open = listeners.iter().map(|one| ("listeners", &one.address));
     let http = values.address("http.listen");
-    for (key, address) in open.chain([("http.listen", &http)]) {
+    let registry = values.address_or_none(schema_registry::LISTEN);
+    let registry = registry.iter().map(|address| (schema_registry::LISTEN, address));
+    for (key, address) in open.chain([("http.listen", &http)]).chain(registry) {
         if !address.is_loopback() {
             let what = format!(
                 "opens {address} to other machines, and nothing authenticates or encrypts yet: say --insecure if \

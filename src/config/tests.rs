@@ -144,6 +144,9 @@ fn other_machines_reach_a_listener_only_when_it_was_meant() {
     check(&[("listeners", "[::1]:0,B://127.0.0.9:0,C://localhost:0")], &[]);
     check(&[("listeners", "10.1.2.3:9092")], &["opens 10.1.2.3:9092"]);
     check(&[("http.listen", "0.0.0.0:9644")], &["opens 0.0.0.0:9644"]);
+    check(&[("schema.registry.listen", "0.0.0.0:8081")], &["opens 0.0.0.0:8081"]);
+    check(&[("schema.registry.listen", "none")], &[]);
+    check(&[("schema.registry.listen", "nowhere")], &["not host:port"]);
     check(&[("listeners", "10.1.2.3:9092"), ("insecure", "true")], &[]);
     let every = ("listeners", "0.0.0.0:9092");
     check(&[every, ("insecure", "true")], &["no address to connect to"]);

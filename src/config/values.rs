@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::key::{Value, limit};
+use super::key::{NONE, Value, limit};
 use super::listener::{Address, Listener};
 use super::load::Values;
 use crate::base::units::ByteSize;
@@ -73,6 +73,14 @@ impl Values {
         match &self.get(name).0 {
             Value::Address(address) => address.clone(),
             other => panic!("{name} is not an address: {other:?}"),
+        }
+    }
+
+    pub(super) fn address_or_none(&self, name: &str) -> Option<Address> {
+        match &self.get(name).0 {
+            Value::Address(address) => Some(address.clone()),
+            Value::Text(none) if none == NONE => None,
+            other => panic!("{name} is not an address or none: {other:?}"),
         }
     }
 

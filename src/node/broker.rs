@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::leadership::{Leadership, Standing};
+use super::local_topic::LocalTopic;
 use super::{Error, Surroundings, readiness, settings};
 use crate::base::clock::SharedClock;
 use crate::base::ids::{Incarnation, TopicPartition};
@@ -29,7 +30,7 @@ use crate::object::build::{self, Purpose};
 use crate::object::probe::{Abilities, probe};
 use crate::object::retry::{Getter, Putter};
 use crate::transactions::Transactions;
-use crate::{log, state_topic, telemetry, wal};
+use crate::{log, schema_registry, state_topic, telemetry, wal};
 
 /// The parts of a running broker.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub struct Broker {
     coordinator: Coordinator,
     leadership: Leadership,
     standing: watch::Receiver<Standing>,
+    schemas: schema_registry::Service,
     _jobs: Jobs,
 }
 
@@ -85,11 +87,21 @@ impl Broker {
         let keep = leadership.clone().keep(first, coordinator.clone(), changes);
         task::spawn("node-leadership", keep);
         let context = materials.context(&coordinator, &registry);
+        let schemas = materials.schemas(&coordinator, &registry);
         let jobs = materials.jobs(&coordinator);
         let anew = jobs.checkpoint_anew.clone();
         task::spawn("node-checkpoints", checkpoint_anew(anew, registry.clone()));
         let store = materials.store;
-        Ok(Self { context, store, registry, coordinator, leadership, standing, _jobs: jobs })
+        Ok(Self {
+            context,
+            store,
+            registry,
+            coordinator,
+            leadership,
+            standing,
+            schemas,
+            _jobs: jobs,
+        })
     }
 
     /// What handlers work in.
@@ -108,6 +120,12 @@ impl Broker {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The schemas of the cluster.
+    #[must_use]
+    pub fn schemas(&self) -> &schema_registry::Service {
+        &self.schemas
     }
 
     /// What `/readyz` tells of this broker.
@@ -260,6 +278,19 @@ impl Materials {
         };
         let settings = settings::transactions(&self.config.transactions);
         Transactions::start(parts, settings, vec![groups.marker_target()])
+    }
+
+    fn schemas(&self, coordinator: &Coordinator, registry: &Registry) -> schema_registry::Service {
+        let config = &self.config.schema_registry;
+        schema_registry::Service::start(Arc::new(LocalTopic {
+            cluster: Arc::new(coordinator.clone()),
+            registry: registry.clone(),
+            clock: Arc::clone(&self.clock),
+            name: config.topic.clone(),
+            configs: settings::schemas_topic(),
+            replication_factor: config.replication_factor,
+            record_bytes_max: self.config.topic.message_max_bytes.as_usize(),
+        }))
     }
 
     fn context(&self, coordinator: &Coordinator, registry: &Registry) -> Arc<Context> {

@@ -6,6 +6,7 @@
 mod broker;
 mod error;
 mod leadership;
+mod local_topic;
 mod readiness;
 mod settings;
 
@@ -23,11 +24,11 @@ pub use error::Error;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::rng::Rng;
 use crate::base::task;
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::console;
 use crate::object::Store;
 use crate::server::{Bound, Listeners};
-use crate::{server, telemetry};
+use crate::{schema_registry, server, telemetry};
 
 /// What a node takes from outside, so that tests and the simulator can give it their own.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct Addresses {
     pub kafka: BTreeMap<String, SocketAddr>,
     /// Metrics and health.
     pub http: SocketAddr,
+    /// The Schema Registry, if it is served.
+    pub schema_registry: Option<SocketAddr>,
 }
 
 /// A running node.
@@ -63,7 +66,8 @@ pub struct Node {
     grace: Duration,
     broker: Broker,
     listeners: Listeners,
-    console: AbortHandle,
+    /// What serves HTTP.
+    http: Vec<AbortHandle>,
 }
 
 impl Node {
@@ -82,22 +86,32 @@ impl Node {
     pub async fn start_in(config: Config, surroundings: Surroundings) -> Result<Self, Error> {
         let config = Arc::new(config);
         let metrics = telemetry::Registry::new();
-        let (bound, http) = bind(&config).await?;
+        let (bound, http, registry) = bind(&config).await?;
         let addresses = Addresses {
             kafka: bound.iter().map(|bound| (bound.name.clone(), bound.address)).collect(),
-            http: http.local_addr().map_err(|source| Error::bind("HTTP", &source))?,
+            http: local_address("HTTP", &http)?,
+            schema_registry: registry
+                .as_ref()
+                .map(|one| local_address("registry", one))
+                .transpose()?,
         };
         let endpoints = settings::advertised(&config, &bound);
         let starting = Broker::start(Arc::clone(&config), surroundings, endpoints, &metrics);
         let broker = Box::pin(starting).await?;
         let routes = console::routes(metrics.clone(), broker.readiness());
         let console = task::spawn("console", async move { axum::serve(http, routes).await });
-        let console = console.abort_handle();
+        let mut http = vec![console.abort_handle()];
+        if let Some(listener) = registry {
+            let about = schema_registry::About { cluster_id: config.node.cluster_id.clone() };
+            let routes = schema_registry::routes(broker.schemas().clone(), about);
+            let serving = async move { axum::serve(listener, routes).await };
+            http.push(task::spawn("schema-registry-http", serving).abort_handle());
+        }
         let settings = settings::server(&config, server::Metrics::new(&metrics));
         let listeners = Listeners::start(bound, broker.context(), &settings);
         let place = settings::place(&config, broker.store());
         let grace = config.server.shutdown_grace;
-        Ok(Self { addresses, place, grace, broker, listeners, console })
+        Ok(Self { addresses, place, grace, broker, listeners, http })
     }
 
     /// Where it is reached.
@@ -123,22 +137,33 @@ impl Node {
         self.broker.context().groups.stop();
         self.listeners.shutdown(self.grace).await;
         self.broker.shutdown(self.grace).await;
-        // Its checks hold the store, and with it the lock of a directory, which another start in this process waits for.
-        self.console.abort();
+        // They hold the store, and with it the lock of a directory, which another start in this process waits for.
+        self.http.iter().for_each(AbortHandle::abort);
         tracing::info!("stopped");
     }
 }
 
-async fn bind(config: &Config) -> Result<(Vec<Bound>, TcpListener), Error> {
+fn local_address(name: &str, listener: &TcpListener) -> Result<SocketAddr, Error> {
+    listener.local_addr().map_err(|source| Error::bind(name, &source))
+}
+
+async fn bind(config: &Config) -> Result<(Vec<Bound>, TcpListener, Option<TcpListener>), Error> {
     let mut bound = Vec::new();
     for listener in &config.server.listeners {
         let named = |source: std::io::Error| Error::bind(listener, &source);
         bound.push(Bound::bind(listener).await.map_err(named)?);
     }
-    let http = &config.server.http_listen;
-    let named = |source: std::io::Error| Error::bind(format_args!("HTTP://{http}"), &source);
-    let http = TcpListener::bind((http.host.as_str(), http.port)).await.map_err(named)?;
-    Ok((bound, http))
+    let http = bind_http("HTTP", &config.server.http_listen).await?;
+    let registry = match &config.schema_registry.listen {
+        Some(address) => Some(bind_http("REGISTRY", address).await?),
+        None => None,
+    };
+    Ok((bound, http, registry))
+}
+
+async fn bind_http(name: &str, address: &Address) -> Result<TcpListener, Error> {
+    let named = |source: std::io::Error| Error::bind(format_args!("{name}://{address}"), &source);
+    TcpListener::bind((address.host.as_str(), address.port)).await.map_err(named)
 }
 
 #[cfg(test)]

@@ -47,6 +47,12 @@ pub(super) fn transactions(config: &TransactionsConfig) -> transactions::Setting
     }
 }
 
+/// The overrides of the topic that holds schemas: whoever registers one waits for its slot.
+pub(super) fn schemas_topic() -> BTreeMap<String, String> {
+    let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    BTreeMap::from([text("cleanup.policy", "compact"), text("thalweg.flush.ms", "0")])
+}
+
 /// What topics without overrides use.
 pub(super) fn topic_defaults(config: &Config) -> TopicDefaults {
     let topic = &config.topic;

@@ -36,6 +36,8 @@ impl Broker {
             "127.0.0.1:0",
             "--http",
             "127.0.0.1:0",
+            "--registry",
+            "none",
             "--store",
             "memory://",
         ]);

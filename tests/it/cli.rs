@@ -11,14 +11,14 @@ use crate::broker::Settings;
 use crate::minio::free_port;
 
 /// Runs the program with `args` and `input`; gives what it printed if it succeeded, else an error with what it said.
-fn run(args: &[&str], input: &str) -> anyhow::Result<String> {
+pub(crate) fn run(args: &[&str], input: &str) -> anyhow::Result<String> {
     let output = output(args, input)?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{args:?}: {}: {said}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn output(args: &[&str], input: &str) -> anyhow::Result<Output> {
+pub(crate) fn output(args: &[&str], input: &str) -> anyhow::Result<Output> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
         .args(args)
         .stdin(Stdio::piped())
@@ -176,7 +176,7 @@ fn a_second_process_names_the_first() -> anyhow::Result<()> {
     let data = folder.path().join("data");
     let data = data.to_str().context("the path is text")?;
     let serve = ["serve", "--data-dir", data, "--listen", "localhost:0", "--http", "localhost:0"];
-    let said = refusal(&serve)?;
+    let said = refusal(&[&serve[..], &["--registry", "none"]].concat())?;
     ensure!(said.contains(data) && said.contains(&ready["pid"].to_string()), "{said}");
     Ok(())
 }

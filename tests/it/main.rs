@@ -20,6 +20,7 @@ mod place;
 mod produce_fetch;
 mod restart;
 mod retention;
+mod schema_registry;
 mod takeover;
 mod topics;
 mod transactions;

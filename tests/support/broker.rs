@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) folder: PathBuf,
     /// `--listen`; port 0 takes any free port.
     pub(crate) listen: String,
+    /// `--registry`: most tests need none.
+    pub(crate) registry: String,
     /// `--store`; absent is the local directory below `folder`.
     pub(crate) store: Option<String>,
     /// `--set` for each.
@@ -36,6 +38,7 @@ impl Settings {
         Self {
             folder: folder.to_owned(),
             listen: "127.0.0.1:0".to_owned(),
+            registry: "none".to_owned(),
             store: None,
             set: Vec::new(),
             env: Vec::new(),
@@ -55,8 +58,9 @@ impl Settings {
         if ready.exists() {
             fs::remove_file(&ready)?;
         }
-        let mut broker = Broker { child: self.spawn(&ready)?, address: String::new() };
-        broker.address = broker.wait_until_ready(&ready).with_context(|| self.log_tail())?;
+        let mut broker = Broker::new(self.spawn(&ready)?);
+        let said = broker.wait_until_ready(&ready).with_context(|| self.log_tail())?;
+        (broker.address, broker.registry) = said;
         Ok(broker)
     }
 
@@ -64,13 +68,14 @@ impl Settings {
     pub(crate) fn start_and_kill(&self, after: Duration) -> anyhow::Result<()> {
         let child = self.spawn(&self.folder.join("ready.json"))?;
         thread::sleep(after);
-        Broker { child, address: String::new() }.kill()
+        Broker::new(child).kill()
     }
 
     fn spawn(&self, ready: &Path) -> anyhow::Result<Child> {
         fs::create_dir_all(&self.folder)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
         command.args(["serve", "--listen", &self.listen, "--http", "127.0.0.1:0"]);
+        command.args(["--registry", &self.registry]);
         command.arg("--ready-file").arg(ready).arg("--data-dir").arg(self.folder.join("data"));
         if let Some(store) = &self.store {
             command.args(["--store", store]);
@@ -111,10 +116,17 @@ pub(crate) struct Broker {
     child: Child,
     /// Where it takes clients.
     pub(crate) address: String,
+    /// Where it serves schemas, if it does.
+    pub(crate) registry: String,
 }
 
 impl Broker {
-    fn wait_until_ready(&mut self, ready: &Path) -> anyhow::Result<String> {
+    fn new(child: Child) -> Self {
+        Self { child, address: String::new(), registry: String::new() }
+    }
+
+    /// The addresses of clients and of the registry.
+    fn wait_until_ready(&mut self, ready: &Path) -> anyhow::Result<(String, String)> {
         for _ in 0..PATIENCE.as_millis() / POLL_INTERVAL.as_millis() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the broker ended before it was ready: {status}");
@@ -123,7 +135,8 @@ impl Broker {
             if let Ok(text) = fs::read_to_string(ready)
                 && let Ok(said) = serde_json::from_str::<serde_json::Value>(&text)
             {
-                return listener(&said);
+                let registry = said["schema_registry"].as_str().unwrap_or_default();
+                return Ok((listener(&said)?, registry.to_owned()));
             }
             thread::sleep(POLL_INTERVAL);
         }

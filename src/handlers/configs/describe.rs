@@ -339,7 +339,9 @@ fn type_of(kind: Kind) -> Type {
             if max <= i64::from(i32::MAX) { Type::Int } else { Type::Long }
         }
         Kind::Ratio => Type::Double,
-        Kind::Text | Kind::Name { .. } | Kind::OneOf(_) | Kind::Address => Type::Text,
+        Kind::Text | Kind::Name { .. } | Kind::OneOf(_) | Kind::Address | Kind::AddressOrNone => {
+            Type::Text
+        }
         Kind::SomeOf(_) | Kind::Listeners => Type::List,
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn program(path: &Path, setup: &Setup, ports: [u16; 2], memory_max: &
         .arguments(["serve", "--listen"])
         .arguments([format!("127.0.0.1:{}", ports[0])])
         .arguments(["--http".to_owned(), format!("127.0.0.1:{}", ports[1])])
+        .arguments(["--registry", "none"])
         .arguments(["--data-dir".to_owned(), data.display().to_string()])
         .arguments(["--store".to_owned(), store])
         .arguments(setup.thalweg_arguments.clone());

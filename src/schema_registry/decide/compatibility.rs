@@ -1,0 +1,82 @@
+//! Whether a schema fits those before it, at the subject's level.
+//!
+//! Source: `CompatibilityChecker`, `SchemaValidatorBuilder`, `AbstractSchemaRegistry.isCompatibleWithPrevious`.
+
+use std::sync::Arc;
+
+use crate::schema_registry::any::AnySchema;
+use crate::schema_registry::catalog::Catalog;
+use crate::schema_registry::entity::Content;
+use crate::schema_registry::error::Error;
+use crate::schema_registry::format::Difference;
+use crate::schema_registry::settings::{Config, Level};
+use crate::schema_registry::state::{State, Stored};
+
+/// What of an old schema is shown.
+const SHOWN_MAX: usize = 10 * 1024;
+const OTHER_FORMAT: &str = "Incompatible because of different schema type";
+
+/// Why `schema` does not fit `previous` (ascending), in sentences; none if it does.
+///
+/// # Errors
+/// [`Error::InvalidSchema`]: one of the previous cannot be read any more.
+pub fn check(
+    state: &State,
+    catalog: &Catalog,
+    config: &Config,
+    (schema, content): (&AnySchema, &Content),
+    previous: &[Arc<Stored>],
+) -> Result<Vec<String>, Error> {
+    let level = config.compatibility_level.unwrap_or_default();
+    if level == Level::None {
+        return Ok(Vec::new());
+    }
+    let group = |content: &Content| {
+        let name = config.compatibility_group.as_deref()?;
+        content.metadata.as_ref()?.properties.get(name).cloned()
+    };
+    let own = group(content);
+    let newest_first = previous.iter().rev().filter(|stored| group(&stored.content) == own);
+    let count = if level.is_transitive() { usize::MAX } else { 1 };
+    for stored in newest_first.take(count) {
+        let old = catalog.stored(state, stored)?;
+        let mut messages = differences(level, schema, &old);
+        if messages.is_empty() {
+            continue;
+        }
+        messages.push(format!("{{oldSchemaVersion: {}}}", stored.version));
+        messages.push(shown(&stored.content.schema));
+        let fields = config.validate_fields.unwrap_or(false);
+        messages.push(format!("{{validateFields: '{fields}', compatibility: '{}'}}", level.name()));
+        return Ok(messages);
+    }
+    Ok(Vec::new())
+}
+
+fn differences(level: Level, new: &AnySchema, old: &AnySchema) -> Vec<String> {
+    let mut found = Vec::new();
+    if level.reads_old() {
+        found.push(new.check_reads(old));
+    }
+    if level.read_by_old() {
+        found.push(old.check_reads(new));
+    }
+    let found: Option<Vec<Vec<Difference>>> = found.into_iter().collect();
+    match found {
+        Some(found) => found.iter().flatten().map(sentence).collect(),
+        None => vec![OTHER_FORMAT.to_owned()],
+    }
+}
+
+fn sentence(difference: &Difference) -> String {
+    let Difference { kind, path, message } = difference;
+    format!("{{errorType:'{kind}', description:'{message}', additionalInfo:'{path}'}}")
+}
+
+fn shown(schema: &str) -> String {
+    if schema.len() <= SHOWN_MAX {
+        return format!("{{oldSchema: '{schema}'}}");
+    }
+    let end = (0..=SHOWN_MAX).rev().find(|at| schema.is_char_boundary(*at)).unwrap_or(0);
+    format!("{{oldSchema: <truncated> '{}...'}}", &schema[..end])
+}

@@ -1,0 +1,81 @@
+//! `/compatibility`: whether a schema would fit, without registering it.
+//!
+//! Source: `CompatibilityResource`.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use serde_json::json;
+
+use super::super::any::Rules;
+use super::super::decide;
+use super::super::error::Error;
+use super::super::service::Service;
+use super::super::state::{Filter, Stored};
+use super::path::version;
+use super::reply::Reply;
+use super::request::SchemaRequest;
+use super::versions::Asked;
+
+pub(super) async fn answer(
+    service: &Service,
+    method: &Method,
+    rest: &[&str],
+    asked: Asked<'_>,
+) -> Result<Reply, Error> {
+    let version = match rest {
+        [] => None,
+        [text] => Some(version(text)?),
+        _ => return Err(Error::NoResource),
+    };
+    if method != Method::POST {
+        return Err(Error::NoMethod);
+    }
+    let previous = previous(service, &asked, version)?;
+    let verbose = asked.query.flag("verbose");
+    let messages = match check(service, &asked, &previous).await {
+        Err(Error::InvalidSchema(message)) if verbose => vec![message],
+        result => result?,
+    };
+    let mut said = json!({ "is_compatible": messages.is_empty() });
+    if verbose {
+        said["messages"] = messages.into();
+    }
+    Ok(Reply::json(&said))
+}
+
+/// The versions to fit: the one that is named, or all.
+fn previous(
+    service: &Service,
+    asked: &Asked<'_>,
+    version: Option<i32>,
+) -> Result<Vec<Arc<Stored>>, Error> {
+    let state = service.state();
+    let Some(version) = version else {
+        return Ok(state.versions(&asked.subject, Filter::Live).cloned().collect());
+    };
+    match state.find(&asked.subject, version, Filter::Live) {
+        Some(stored) => Ok(vec![Arc::clone(stored)]),
+        None if version == -1 => Ok(Vec::new()),
+        None => Err(Error::VersionNotFound(version)),
+    }
+}
+
+async fn check(
+    service: &Service,
+    asked: &Asked<'_>,
+    previous: &[Arc<Stored>],
+) -> Result<Vec<String>, Error> {
+    let content = SchemaRequest::read(asked.body)?.content();
+    if content.schema.trim().is_empty() {
+        return Err(Error::InvalidSchema("Empty schema".to_owned()));
+    }
+    service.parse(&asked.subject, &content, Rules::New).await?;
+    for stored in previous {
+        service.parse(&stored.subject, &stored.content, Rules::Stored).await?;
+    }
+    let state = service.state();
+    let schema = service.catalog().parse(&state, &asked.subject, &content, Rules::New)?;
+    let config = state.config_in_scope(&asked.subject);
+    decide::check(&state, service.catalog(), &config, (&schema, &content), previous)
+}
