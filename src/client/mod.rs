@@ -10,3 +10,5 @@ pub mod wire;
 
 pub use error::{Code, Error};
 pub use records::{Received, Record};
+
+pub use crate::record::validate::{RecordPart, RecordValidator, SchemaFault, SubjectNames};

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::groups::Groups;
 use crate::log;
 use crate::manifest::client::ManifestClient;
+use crate::record::validate::RecordValidator;
 use crate::transactions::Transactions;
 
 /// What every handler is given.
@@ -33,6 +34,8 @@ pub struct Context {
     pub fetch_sessions: FetchSessions,
     /// Transactional ids, and ids for idempotent producers.
     pub transactions: Transactions,
+    /// Holds records against schemas.
+    pub validator: Arc<dyn RecordValidator>,
     /// Wall clock.
     pub clock: SharedClock,
     /// Ids that need no order.

@@ -177,6 +177,8 @@ pub(super) fn refused_batch(
         record::Error::UnsupportedCompression { .. } => ErrorCode::UnsupportedCompressionType,
         record::Error::Rejected(_) if error.is_timestamp() => ErrorCode::InvalidTimestamp,
         record::Error::Rejected(_) => ErrorCode::InvalidRecord,
+        // Kafka has no word for it: one that has clients try again, here or elsewhere.
+        record::Error::SchemasNotReady => ErrorCode::NotLeaderOrFollower,
     };
     let partition = format_args!("{topic}-{index}");
     let mut response = PartitionProduceResponse::refused(index, code);

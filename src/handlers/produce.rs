@@ -23,8 +23,8 @@ use crate::protocol::produce::{
     TopicProduceResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
-use crate::record::ValidBatch;
-use crate::record::validate::{Rules, validate};
+use crate::record::validate::{Rules, validate, validate_schemas};
+use crate::record::{self, ValidBatch};
 use crate::transactions::{Admission, Denied, Producer, Transactions};
 
 /// The most that a batch may unpack to where its records must be looked at.
@@ -174,8 +174,9 @@ impl<'a> Admitter<'a> {
 
     fn append(&self, topic: &str, partition: &PartitionHandle, part: &PartitionProduce) -> Part {
         let index = part.index;
-        let rules = self.rules(&partition.settings());
-        let batch = match validate(part.records.clone().unwrap_or_default(), &rules) {
+        let settings = partition.settings();
+        let valid = validate(part.records.clone().unwrap_or_default(), &self.rules(&settings));
+        let batch = match valid.and_then(|batch| self.fits_schemas(topic, &settings, batch)) {
             Ok(batch) => batch,
             Err(error) => {
                 let log_start = partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
@@ -196,6 +197,20 @@ impl<'a> Admitter<'a> {
             }
             Err(error) => Part::Done(failed(index, &error)),
         }
+    }
+
+    /// The batch, if its records are of schemas that the topic takes.
+    fn fits_schemas(
+        &self,
+        topic: &str,
+        settings: &TopicSettings,
+        batch: ValidBatch,
+    ) -> Result<ValidBatch, record::Error> {
+        if let Some(checks) = settings.schemas {
+            let validator = &*self.session.context.validator;
+            validate_schemas(&batch, topic, checks, validator, UNPACKED_BYTES_MAX)?;
+        }
+        Ok(batch)
     }
 
     /// Has the transaction's coordinator admit a batch that would open a transaction in its partition. The guard is taken

@@ -7,6 +7,7 @@ use crate::base::units::ByteSize;
 use crate::config::CompressionLevels;
 use crate::record::TimestampType;
 use crate::record::compression::{Compression, Target};
+use crate::record::validate::{SchemaChecks, SubjectNames};
 use crate::wal::Budget;
 
 /// What topics without overrides use.
@@ -51,6 +52,8 @@ pub struct TopicSettings {
     pub compression: Option<Target>,
     /// `thalweg.flush.ms`.
     pub budget: Budget,
+    /// `confluent.value.schema.validation` and its like.
+    pub schemas: Option<SchemaChecks>,
 }
 
 impl TopicSettings {
@@ -106,6 +109,7 @@ impl TopicSettings {
             deletes: policy(overrides, "delete").unwrap_or(defaults.deletes),
             compression,
             budget,
+            schemas: schemas(overrides),
         }
     }
 }
@@ -124,6 +128,25 @@ fn target(
     };
     let level = number(overrides, key).and_then(|level| i32::try_from(level).ok());
     Target { codec, level: Some(level.unwrap_or(default)) }
+}
+
+/// What is held against schemas; none: nothing.
+fn schemas(overrides: &BTreeMap<String, String>) -> Option<SchemaChecks> {
+    let said = |key: &str| overrides.get(key).map(String::as_str);
+    let names = |part: &str| {
+        if said(&format!("confluent.{part}.schema.validation")) != Some("true") {
+            return None;
+        }
+        let strategy = said(&format!("confluent.{part}.subject.name.strategy")).unwrap_or_default();
+        Some(match strategy.rsplit('.').next() {
+            Some("RecordNameStrategy") => SubjectNames::Record,
+            Some("TopicRecordNameStrategy") => SubjectNames::TopicRecord,
+            _ => SubjectNames::Topic,
+        })
+    };
+    let (key, value) = (names("key"), names("value"));
+    let payload = said("thalweg.schema.validation.mode") == Some("payload");
+    (key.is_some() || value.is_some()).then_some(SchemaChecks { key, value, payload })
 }
 
 fn number(overrides: &BTreeMap<String, String>, key: &str) -> Option<i64> {
@@ -169,6 +192,20 @@ mod tests {
         assert_eq!(settings.max_message_bytes, ByteSize(2000));
         let settings = TopicSettings::over(&map(&[]), &map(&[]), false, &defaults());
         assert_eq!(settings.max_message_bytes, ByteSize(1000));
+    }
+
+    #[test]
+    fn schemas_are_asked_for_by_part() {
+        let of = |own: &[(&str, &str)]| TopicSettings::new(&map(own), false, &defaults()).schemas;
+        assert_eq!(of(&[("thalweg.schema.validation.mode", "payload")]), None);
+        assert_eq!(of(&[("confluent.key.schema.validation", "false")]), None);
+        let value = [("confluent.value.schema.validation", "true")];
+        let expected = SchemaChecks { key: None, value: Some(SubjectNames::Topic), payload: false };
+        assert_eq!(of(&value), Some(expected));
+        let by_record = "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy";
+        let own = [value[0], ("confluent.value.subject.name.strategy", by_record)];
+        let expected = SchemaChecks { value: Some(SubjectNames::TopicRecord), ..expected };
+        assert_eq!(of(&own), Some(expected));
     }
 
     #[test]

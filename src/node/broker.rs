@@ -86,8 +86,8 @@ impl Broker {
         let (changes, standing) = watch::channel(Standing::Leading);
         let keep = leadership.clone().keep(first, coordinator.clone(), changes);
         task::spawn("node-leadership", keep);
-        let context = materials.context(&coordinator, &registry);
         let schemas = materials.schemas(&coordinator, &registry);
+        let context = materials.context(&coordinator, &registry, &schemas);
         let jobs = materials.jobs(&coordinator);
         let anew = jobs.checkpoint_anew.clone();
         task::spawn("node-checkpoints", checkpoint_anew(anew, registry.clone()));
@@ -293,7 +293,12 @@ impl Materials {
         }))
     }
 
-    fn context(&self, coordinator: &Coordinator, registry: &Registry) -> Arc<Context> {
+    fn context(
+        &self,
+        coordinator: &Coordinator,
+        registry: &Registry,
+        schemas: &schema_registry::Service,
+    ) -> Arc<Context> {
         let slots = self.config.server.fetch_session_slots;
         let groups = self.groups(coordinator, registry);
         Arc::new(Context {
@@ -305,6 +310,7 @@ impl Materials {
             fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
             transactions: self.transactions(coordinator, registry, &groups),
             groups,
+            validator: Arc::new(schemas.clone()),
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
         })

@@ -29,6 +29,9 @@ pub enum Error {
     /// rule. The only refusal to which Kafka adds record_errors and an error_message.
     #[error("{} records were rejected", .0.len())]
     Rejected(Vec<RecordError>),
+    /// The schemas that the records are held against are not all known yet: nothing is wrong with them.
+    #[error("schemas are not known yet")]
+    SchemasNotReady,
 }
 
 /// What is wrong with a batch.
@@ -117,7 +120,7 @@ pub struct RecordError {
 }
 
 /// What is wrong with a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordFlaw {
     /// A compacted topic's records need keys.
     NoKey,
@@ -143,14 +146,21 @@ pub enum RecordFlaw {
         /// Bytes of its value, 0 without one.
         value_bytes: usize,
     },
+    /// Its key or its value is not of a schema that the topic takes.
+    Schema {
+        /// `key` or `value`.
+        part: &'static str,
+        /// What is wrong, in words.
+        why: String,
+    },
 }
 
 impl RecordFlaw {
     /// Whether Kafka counts it as `INVALID_TIMESTAMP` rather than `INVALID_RECORD`.
     #[must_use]
-    pub fn is_timestamp(self) -> bool {
+    pub fn is_timestamp(&self) -> bool {
         match self {
-            Self::NoKey => false,
+            Self::NoKey | Self::Schema { .. } => false,
             Self::TimestampOutOfRange { .. } | Self::LogAppendTime { .. } => true,
         }
     }
@@ -162,7 +172,7 @@ impl RecordError {
     /// Source: `LogValidator.validateRecord` in Apache Kafka.
     #[must_use]
     pub fn message(&self, partition: &dyn fmt::Display) -> String {
-        match self.flaw {
+        match &self.flaw {
             RecordFlaw::NoKey => {
                 format!(
                     "Compacted topic cannot accept message without key in topic partition {partition}"
@@ -177,6 +187,9 @@ impl RecordError {
                  key={key_bytes} bytes, value={value_bytes} bytes). \
                  Producer should not set timestamp type to LogAppendTime."
             ),
+            RecordFlaw::Schema { part, why } => {
+                format!("The record's {part} in topic partition {partition} is refused: {why}")
+            }
         }
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Source: `ProduceRequest.validateRecords`, `UnifiedLog.analyzeAndValidateRecords`, `LogValidator` in Apache Kafka.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::assign;
@@ -250,6 +252,103 @@ fn repack(
         return Err(Error::TooLarge { bytes: packed.total_bytes(), max: max_message_bytes });
     }
     Ok(packed)
+}
+
+/// Which subjects a record's schema may be registered under.
+///
+/// Source: `SubjectNameStrategy` of Confluent's serializers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectNames {
+    /// The topic's name with `-key` or `-value`.
+    Topic,
+    /// The record's full name.
+    Record,
+    /// The topic's name, and the record's full name.
+    TopicRecord,
+}
+
+/// What of a topic's records is held against schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaChecks {
+    /// Keys.
+    pub key: Option<SubjectNames>,
+    /// Values.
+    pub value: Option<SubjectNames>,
+    /// The bytes behind the schema's id too, not the id alone.
+    pub payload: bool,
+}
+
+/// A key or a value to be held against its schema.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordPart<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// Whether it is a key.
+    pub is_key: bool,
+    /// Where its schema is registered.
+    pub names: SubjectNames,
+    /// Whether its bytes count, not its schema's id alone.
+    pub payload: bool,
+    /// Itself.
+    pub bytes: &'a [u8],
+    /// What the record's headers say of its schema.
+    pub header: Option<&'a [u8]>,
+}
+
+/// Why a key or a value was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaFault {
+    /// The schemas are not all known yet: later it may be accepted.
+    NotReady,
+    /// It does not fit.
+    Refused(String),
+}
+
+/// Knows schemas. Law: it answers at once, from what it knows.
+pub trait RecordValidator: fmt::Debug + Send + Sync {
+    /// Holds a key or a value against its schema.
+    ///
+    /// # Errors
+    /// [`SchemaFault`].
+    fn check(&self, part: &RecordPart<'_>) -> Result<(), SchemaFault>;
+}
+
+/// The headers that name the schemas of key and value, where the bytes do not begin with its id.
+const SCHEMA_HEADERS: [&[u8]; 2] = [b"__key_schema_id", b"__value_schema_id"];
+
+/// Holds the records of a batch of `topic` against their schemas. What is null has none.
+///
+/// # Errors
+/// [`Error::Rejected`] with every record that does not fit; [`Error::SchemasNotReady`].
+pub fn validate_schemas(
+    batch: &ValidBatch,
+    topic: &str,
+    checks: SchemaChecks,
+    validator: &dyn RecordValidator,
+    unpacked_bytes_max: usize,
+) -> Result<(), Error> {
+    let mut errors = Vec::new();
+    for (index, record) in (0..).zip(&Records::unpack(batch, unpacked_bytes_max)?) {
+        let record = record?;
+        let parts = [("key", record.key, checks.key), ("value", record.value, checks.value)];
+        for (part, bytes, names) in parts {
+            let (Some(bytes), Some(names)) = (bytes, names) else { continue };
+            let is_key = part == "key";
+            let name = SCHEMA_HEADERS[usize::from(!is_key)];
+            let mut headers = record.headers;
+            let header = headers.find(|(known, _)| *known == name).and_then(|(_, value)| value);
+            let payload = checks.payload;
+            match validator.check(&RecordPart { topic, is_key, names, payload, bytes, header }) {
+                Ok(()) => {}
+                Err(SchemaFault::NotReady) => return Err(Error::SchemasNotReady),
+                Err(SchemaFault::Refused(why)) => {
+                    errors.push(RecordError { index, flaw: RecordFlaw::Schema { part, why } });
+                    break;
+                }
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Rejected(errors)) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use md5::{Digest as _, Md5};
 use moka::sync::Cache;
 
 use super::any::{AnySchema, Format, Rules};
-use super::entity::{Content, Reference};
+use super::entity::{Content, Guid, Reference};
 use super::error::Error;
 use super::format::ResolvedReference;
 use super::state::{Filter, State, Stored};
@@ -19,6 +19,8 @@ const REFERENCES_MAX: usize = 1000;
 const REFERENCES_BYTES_MAX: usize = 32 << 20;
 /// Bytes of text whose parsed forms are kept.
 const KEPT_BYTES_MAX: u64 = 64 << 20;
+/// Schemas that are found without their text, for records on their way in.
+const BY_GUID_MAX: u64 = 10_000;
 /// What a parsed schema takes at least, in bytes of text.
 const KEPT_BYTES_MIN: usize = 1 << 10;
 
@@ -26,6 +28,8 @@ const KEPT_BYTES_MIN: usize = 1 << 10;
 #[derive(Debug, Clone)]
 pub struct Catalog {
     parsed: Cache<[u8; 16], Arc<AnySchema>>,
+    /// By context and hash.
+    by_guid: Cache<(String, Guid), Arc<AnySchema>>,
 }
 
 impl Default for Catalog {
@@ -35,7 +39,7 @@ impl Default for Catalog {
             .max_capacity(KEPT_BYTES_MAX)
             .weigher(move |_, schema: &Arc<AnySchema>| bytes(schema.canonical().len()))
             .build();
-        Self { parsed }
+        Self { parsed, by_guid: Cache::new(BY_GUID_MAX) }
     }
 }
 
@@ -89,6 +93,20 @@ impl Catalog {
         })?;
         let schema = Arc::new(schema);
         self.parsed.insert(key, Arc::clone(&schema));
+        Ok(schema)
+    }
+
+    /// The schema of a version, without a look at its text: for every record that comes in.
+    ///
+    /// # Errors
+    /// As [`Catalog::stored`].
+    pub fn compiled(&self, state: &State, stored: &Stored) -> Result<Arc<AnySchema>, Error> {
+        let key = (stored.subject.context.clone(), stored.guid);
+        if let Some(schema) = self.by_guid.get(&key) {
+            return Ok(schema);
+        }
+        let schema = self.stored(state, stored)?;
+        self.by_guid.insert(key, Arc::clone(&schema));
         Ok(schema)
     }
 

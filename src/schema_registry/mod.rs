@@ -22,6 +22,7 @@ pub mod service;
 pub mod settings;
 pub mod state;
 pub mod subject;
+mod validator;
 
 pub use routes::{About, routes};
 pub use service::Service;

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::any::Rules;
+use super::any::{AnySchema, Rules};
 use super::catalog::Catalog;
 use super::decide::{self, Answer, Command, Plan, Registered, Registration, Write};
 use super::entity::Content;
 use super::error::Error;
 use super::records::{Key, Value};
-use super::state::{State, Update};
+use super::state::{State, Stored, Update};
 use super::subject::Subject;
 use crate::base::clock::{Timestamp, sleep};
 use crate::base::offset::Offset;
@@ -132,6 +132,27 @@ impl Service {
         }
         let parsing = tokio::task::spawn_blocking(move || catalog.get(wanted).map(|_| ()));
         parsing.await.unwrap_or(Err(Error::Store("A schema could not be read")))
+    }
+
+    /// Whether the state holds everything that is in the topic now.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        match self.shared.log.extent() {
+            Ok(None) => true,
+            Ok(Some(extent)) => {
+                let at = self.shared.at.borrow();
+                at.topic == Some(extent.topic) && at.next >= extent.end
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The parsed form of a version, which is kept by its hash: what it refers to is resolved once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSchema`]: what it refers to is gone.
+    pub fn compiled(&self, stored: &Stored) -> Result<Arc<AnySchema>, Error> {
+        self.shared.catalog.compiled(&self.state(), stored)
     }
 
     /// The version that a registration comes to without a change, found without waiting for the writer.

@@ -34,6 +34,7 @@ const TABLE: &[Line] = &[
     line("produce_errors", "opaque: .*", ".*", "records are not decoded: a batch is taken on its header, sizes and CRC"),
     line("produce", "timestamps: no timestamp, fetched", ".*/max_timestamp", "records are not decoded: the header's latest time is believed"),
     line(".*", ".*", ".*/configs/thalweg[.].*", "settings of our own"),
+    line(".*", ".*", ".*/configs/confluent[.].*", "settings of Confluent's that are served here"),
     line(".*", ".*", ".*/configs/min.insync.replicas/(config_source|synonyms/.*)", "a default here; Kafka's feature of eligible leaders writes it as a cluster's setting"),
     line("configs", "describe: the brokers' default", ".*/min.insync.replicas", "a default here; Kafka's feature of eligible leaders writes it as a cluster's setting"),
     line("configs", "describe: a broker's keys", ".*/(broker.id|broker.rack|log.retention.ms|log.retention.hours|default.replication.factor)(/.*)?", "one key for one setting, of our own type and default"),

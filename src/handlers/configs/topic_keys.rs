@@ -22,7 +22,14 @@ const fn key(
     Key { name, kind, rule, default, doc }
 }
 
-pub(super) static TOPIC_KEYS: [Key; 35] = [
+/// Confluent's, by the names of their classes.
+const STRATEGIES: [&str; 3] = [
+    "io.confluent.kafka.serializers.subject.TopicNameStrategy",
+    "io.confluent.kafka.serializers.subject.RecordNameStrategy",
+    "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+];
+
+pub(super) static TOPIC_KEYS: [Key; 40] = [
     key(
         "cleanup.policy",
         Type::List,
@@ -58,6 +65,34 @@ pub(super) static TOPIC_KEYS: [Key; 35] = [
         Rule::Between(-131_072, 22),
         "3",
         "The level of zstd where the broker compresses.",
+    ),
+    key(
+        "confluent.key.schema.validation",
+        Type::Boolean,
+        Rule::Any,
+        "false",
+        "Whether a record is refused whose key is not of a schema that is registered for the topic.",
+    ),
+    key(
+        "confluent.key.subject.name.strategy",
+        Type::Text,
+        Rule::OneOf(&STRATEGIES),
+        STRATEGIES[0],
+        "Under which subject the schemas of the topic's keys are registered.",
+    ),
+    key(
+        "confluent.value.schema.validation",
+        Type::Boolean,
+        Rule::Any,
+        "false",
+        "Whether a record is refused whose value is not of a schema that is registered for the topic.",
+    ),
+    key(
+        "confluent.value.subject.name.strategy",
+        Type::Text,
+        Rule::OneOf(&STRATEGIES),
+        STRATEGIES[0],
+        "Under which subject the schemas of the topic's values are registered.",
     ),
     key(
         "delete.retention.ms",
@@ -189,6 +224,13 @@ pub(super) static TOPIC_KEYS: [Key; 35] = [
         Rule::Between(0, 60_000),
         "100",
         "How long a record may wait for company before its object is written; 0 waits for nothing but the write before.",
+    ),
+    key(
+        "thalweg.schema.validation.mode",
+        Type::Text,
+        Rule::OneOf(&["id", "payload"]),
+        "id",
+        "What of a record is held against its schema: the id that it begins with, or also the bytes behind it.",
     ),
     key(
         "unclean.leader.election.enable",

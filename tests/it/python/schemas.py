@@ -67,7 +67,9 @@ def avro():
     assert round_trip("py-avro", AvroSerializer(registry, two), newer, [{"id": 4, "name": "x"}]) == [{"id": 4, "name": "x"}]
     assert registry.get_versions("py-avro-value") == [1, 2]
     refused(409, lambda: registry.register_schema("py-avro-value", Schema('"string"', "AVRO")))
-    assert registry.test_compatibility("py-avro-value", Schema(one, "AVRO")) is True
+    assert registry.test_compatibility("py-avro-value", Schema(two, "AVRO")) is True
+    # An int does not hold what was written as a long.
+    assert registry.test_compatibility("py-avro-value", Schema(one, "AVRO")) is False
     # A schema that another one refers to.
     registry.register_schema("py-money", Schema('{"type":"record","name":"Money","fields":[{"name":"cents","type":"long"}]}', "AVRO"))
     order = Schema(

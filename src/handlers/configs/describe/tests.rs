@@ -73,7 +73,7 @@ fn values_come_with_where_they_were_said() {
 
 #[test]
 fn no_keys_ask_for_all_and_unknown_keys_for_none() {
-    assert_eq!(ask(TOPIC, "orders", &[]).configs.len(), 35);
+    assert_eq!(ask(TOPIC, "orders", &[]).configs.len(), 40);
     assert_eq!(ask(TOPIC, "orders", &["no.such.key"]).configs.len(), 0);
     assert_eq!(ask(BROKER, "", &[]).configs.len(), 0);
     assert!(ask(BROKER, "1", &[]).configs.iter().any(|config| &*config.name == "listeners"));
