@@ -1,6 +1,6 @@
 //! Schema Registry: Confluent's REST interface over the compacted topic `_schemas`.
 //!
-//! The path of a registration: [`routes`] reads it, the one writer of [`service`] has [`decide`] say which records it comes
+//! The path of a registration: [`mod@routes`] reads it, the one writer of [`service`] has [`decide`] say which records it comes
 //! to, appends them to the topic, reads them back into [`state`], and answers. What is read is answered from the state.
 //!
 //! A folder for each format (`avro`, `json`, `protobuf`) parses, prints and compares; none of them knows subjects,
