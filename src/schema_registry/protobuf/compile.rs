@@ -65,6 +65,12 @@ fn add_text(
     let imports = [&file.imports, &file.public_imports, &file.weak_imports];
     imports.into_iter().flatten().try_for_each(|import| add_import(pool, import))?;
     extended::check(file, pool)?;
+    if let Some(entry) = file.messages.iter().find(|message| is_map_entry(message)) {
+        return Err(SchemaError::new(format!(
+            "`{}` sets map_entry, which stands only in a message inside the one that has the map",
+            entry.name
+        )));
+    }
     let plain = plain(file).map(|file| print::print(&file));
     let mut descriptor = protox_parse::parse(name, plain.as_deref().unwrap_or(text))
         .map_err(|error| SchemaError::new(format!("{error:?}")))?;

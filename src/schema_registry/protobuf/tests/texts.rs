@@ -374,6 +374,7 @@ fn what_does_not_compile_is_no_schema() {
         "message M { int32 a = 1 [(no) = 1]; }",
         "message M { repeated .M.XEntry a = 1; message XEntry { option map_entry = true; string key = 1; M value = 2; } }",
         "message M { repeated no.M.AEntry a = 1; message AEntry { option map_entry = true; string key = 1; M value = 2; } }",
+        "message MEntry { option map_entry = true; string key = 1; int32 value = 2; }",
         // Either way round, one option's value would be read as another's.
         "import \"google/protobuf/descriptor.proto\"; option (a) = {}; message M {} \
          extend google.protobuf.FileOptions { M a = 50000; repeated string b = 50000; } option (b) = \"b\";",
