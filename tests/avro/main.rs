@@ -106,7 +106,7 @@ fn javas(pairs: &[Pair], version: Version, parts: &Path) -> Vec<Verdict> {
     }
     file.into_inner().expect("written");
     let jars = |name: &str| parts.join(name).join("*").display().to_string();
-    let mut path = vec![parts.join("classes").display().to_string(), jars("confluent")];
+    let mut path = vec![parts.join("classes").display().to_string(), jars("jars")];
     if version == Version::V1_12 {
         // What comes first counts.
         path.insert(1, jars("avro"));
@@ -151,10 +151,10 @@ fn forgive(java: &mut Verdict, ours: &Verdict, version: Version) {
 }
 
 fn judge(version: Version) {
-    let parts = parts::folder().join("avro");
+    let parts = parts::folder().join("confluent");
     if !parts.join("stamp").exists() {
-        assert!(!parts::are_demanded(), "Java's Avro is not installed: tests/parts avro");
-        eprintln!("SKIPPED: Java's Avro is not installed: tests/parts avro");
+        assert!(!parts::are_demanded(), "Java's Avro is not installed: tests/parts confluent");
+        eprintln!("SKIPPED: Java's Avro is not installed: tests/parts confluent");
         return;
     }
     let seed = parts::seed(SEED);

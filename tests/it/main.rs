@@ -21,6 +21,7 @@ mod produce_fetch;
 mod restart;
 mod retention;
 mod schema_registry;
+mod serializers;
 mod takeover;
 mod topics;
 mod transactions;
