@@ -17,6 +17,8 @@ pub(crate) struct Client {
     pub(crate) reads_by_group: bool,
     /// Its names of the assignors that its program takes; behind `consumer:` those of the brokers (KIP-848).
     pub(crate) assignors: &'static [&'static str],
+    /// Whether its members may have a `group.instance.id`.
+    pub(crate) has_static_members: bool,
 }
 
 /// What runs a client's program.
@@ -78,10 +80,25 @@ pub(crate) const CLIENTS: [Client; 10] = [
     },
     Client { assignors: NEWER_JAVAS, ..client("java-4.3.1", Runtime::Java("4.3.1"), ALL) },
     Client { assignors: JAVAS, ..client("java-3.9.1", Runtime::Java("3.9.1"), ALL) },
-    client("franz-go", Runtime::Go("franz-go"), ALL),
-    client("sarama", Runtime::Go("sarama"), ALL),
+    Client {
+        assignors: &[
+            "range",
+            "roundrobin",
+            "sticky",
+            "cooperative-sticky",
+            "consumer:uniform",
+            "consumer:range",
+        ],
+        ..client("franz-go", Runtime::Go("franz-go"), ALL)
+    },
+    Client {
+        assignors: &["range", "roundrobin", "sticky", "cooperative-sticky"],
+        ..client("sarama", Runtime::Go("sarama"), ALL)
+    },
     Client {
         reads_by_group: true,
+        assignors: &["RoundRobinAssigner"],
+        has_static_members: false,
         // It cannot encode a null header value.
         ..client(
             "kafkajs",
@@ -89,11 +106,14 @@ pub(crate) const CLIENTS: [Client; 10] = [
             Expressible { null_headers: false, ..ALL },
         )
     },
-    client("platformatic", Runtime::Node("with_platformatic.js"), ALL),
+    Client {
+        assignors: &["roundrobin", "cooperative-sticky", "consumer:uniform", "consumer:range"],
+        ..client("platformatic", Runtime::Node("with_platformatic.js"), ALL)
+    },
 ];
 
 const fn client(name: &'static str, runtime: Runtime, can: Expressible) -> Client {
-    Client { name, runtime, can, reads_by_group: false, assignors: &[] }
+    Client { name, runtime, can, reads_by_group: false, assignors: &[], has_static_members: true }
 }
 
 impl Client {
@@ -179,7 +199,7 @@ fn java(version: &str) -> PathBuf {
 fn node_program(sources: &Path, folder: &Path, program: &str) -> io::Result<PathBuf> {
     let place = folder.join(format!("node-{program}"));
     fs::create_dir_all(&place)?;
-    for file in ["program.js", "package.json", program] {
+    for file in ["program.js", "group.js", "package.json", program] {
         fs::copy(sources.join(file), place.join(file))?;
     }
     std::os::unix::fs::symlink(node_modules(), place.join("node_modules"))?;

@@ -9,13 +9,16 @@
 #[path = "../support/broker.rs"]
 mod broker;
 mod catalog;
+mod gate;
 mod kcat;
+mod members;
 #[path = "../support/parts.rs"]
 mod parts;
 mod program;
 mod stage;
 mod workload;
 
+use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,8 +26,13 @@ use catalog::{CLIENTS, Client};
 use libtest_mimic::{Arguments, Failed, Trial};
 use stage::Stage;
 
+/// So many run side by side; those of one client's program wait for each other.
+const TRIALS_AT_ONCE: usize = 6;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of a trial's time is a client's or a group's waiting.
+    arguments.test_threads = arguments.test_threads.or(Some(TRIALS_AT_ONCE));
     if arguments.list {
         return libtest_mimic::run(&arguments, trials(None, true)).exit_code();
     }
@@ -70,6 +78,9 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
         }
         for &assignor in writer.assignors {
             for is_static in [false, true] {
+                if is_static && !writer.has_static_members {
+                    continue;
+                }
                 let kind = if is_static { "static" } else { "dynamic" };
                 let name = format!("{} in a group: {assignor}, {kind}", writer.name);
                 let run = on(stage, absent[producer].clone(), move |stage| {
@@ -79,6 +90,16 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
                 trials.push(Trial::test(name, run).with_ignored_flag(ignored));
             }
         }
+    }
+    if env::var_os("THALWEG_TEST_BOOTSTRAP").is_some() {
+        // A named broker is not ours to kill.
+        return trials;
+    }
+    for way in members::WAYS {
+        let missing = way.client().missing();
+        let ignored = !has_groups || may_skip(&missing);
+        let run = on(stage, missing, |_| way.run());
+        trials.push(Trial::test(way.name(), run).with_ignored_flag(ignored));
     }
     trials
 }

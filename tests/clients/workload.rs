@@ -14,6 +14,14 @@ pub(crate) const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 /// What a topic of records over the clients' stock limit allows.
 const LARGE_MESSAGE_BYTES: u32 = 12 << 20;
 
+/// Ends the names of topics of records over the clients' stock limit.
+const LARGE: &str = "-large";
+
+/// Whether a topic is one of those.
+pub(crate) fn is_large(topic: &str) -> bool {
+    topic.ends_with(LARGE)
+}
+
 /// What a producer can express.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expressible {
@@ -177,7 +185,7 @@ impl Draw {
                 records: self.stock_records(partitions),
             });
             topics.push(Topic {
-                name: format!("{prefix}-{codec}-large"),
+                name: format!("{prefix}-{codec}{LARGE}"),
                 codec,
                 partitions: 2,
                 message_bytes_max: Some(LARGE_MESSAGE_BYTES),

@@ -124,9 +124,13 @@ func (f franz) consume(topics []string) error {
 }
 
 func printFranz(got *kgo.Record) error {
+	return printRecord(got.Topic, got.Offset, fromFranz(got))
+}
+
+func fromFranz(got *kgo.Record) record {
 	one := record{got.Partition, got.Timestamp.UnixMilli(), got.Key, got.Value, nil}
 	for _, its := range got.Headers {
 		one.headers = append(one.headers, header{its.Key, its.Value})
 	}
-	return printRecord(got.Topic, got.Offset, one)
+	return one
 }

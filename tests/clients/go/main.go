@@ -1,4 +1,5 @@
-// The Go client programs: `clients franz-go|sarama ADDRESS` answers one command a line.
+// The Go client programs: `clients franz-go|sarama ADDRESS` answers one command a line; `clients pipeline` and `clients
+// transfers` do transactions with franz-go.
 //
 // The commands, the record file and the canonical lines are described in ../README.md.
 package main
@@ -19,6 +20,8 @@ type client interface {
 	create(topic string, partitions int, size int) error
 	produce(topic, codec string, size int, records []record) error
 	consume(topics []string) error
+	// join makes a member of a group, which reads in a thread of its own until it is told to leave.
+	join(told membership, each func(topic string, offset int64, one record)) (leave func() error, err error)
 }
 
 // record is one record of the workload, as its file says.
@@ -140,7 +143,15 @@ func number(text string) int {
 	return value
 }
 
-func answer(client client, words []string) error {
+// nothing reads `-` as an empty text.
+func nothing(text string) string {
+	if text == "-" {
+		return ""
+	}
+	return text
+}
+
+func answer(client client, address string, input *bufio.Scanner, words []string) error {
 	switch words[0] {
 	case "create":
 		return client.create(words[1], number(words[2]), number(words[3]))
@@ -152,6 +163,12 @@ func answer(client client, words []string) error {
 		return client.produce(words[1], words[2], number(words[3]), records)
 	case "consume":
 		return client.consume(strings.Split(words[1], ","))
+	case "group":
+		topics := strings.Split(words[4], ",")
+		return runGroup(client, address, membership{words[1], words[2], nothing(words[3]), "sync", topics, nil, false})
+	case "member":
+		topics := []string{words[5]}
+		return runMember(client, input, membership{words[1], words[2], nothing(words[3]), words[4], topics, func() {}, true})
 	}
 	return fmt.Errorf("unknown command %q", words[0])
 }
@@ -161,16 +178,22 @@ func main() {
 	switch os.Args[1] {
 	case "franz-go":
 		chosen = franz{os.Args[2]}
+	case "pipeline":
+		runOrDie(pipeline(os.Args[2:]))
+		return
+	case "transfers":
+		runOrDie(transfers(os.Args[2:]))
+		return
 	case "sarama":
 		chosen = saramaClient{os.Args[2]}
 	default:
-		fmt.Fprintln(os.Stderr, "usage: clients franz-go|sarama ADDRESS")
+		fmt.Fprintln(os.Stderr, "usage: clients franz-go|sarama|pipeline|transfers ADDRESS ...")
 		os.Exit(2)
 	}
 	input := bufio.NewScanner(os.Stdin)
 	input.Buffer(nil, 1<<20)
 	for input.Scan() {
-		if err := answer(chosen, strings.Fields(input.Text())); err != nil {
+		if err := answer(chosen, os.Args[2], input, strings.Fields(input.Text())); err != nil {
 			fmt.Fprintln(out, "failed", strings.Join(strings.Fields(err.Error()), " "))
 		} else {
 			fmt.Fprintln(out, "done")

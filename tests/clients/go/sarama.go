@@ -170,9 +170,13 @@ func closeParts(parts []*part) error {
 }
 
 func printSarama(got *sarama.ConsumerMessage) error {
+	return printRecord(got.Topic, got.Offset, fromSarama(got))
+}
+
+func fromSarama(got *sarama.ConsumerMessage) record {
 	one := record{got.Partition, got.Timestamp.UnixMilli(), got.Key, got.Value, nil}
 	for _, its := range got.Headers {
 		one.headers = append(one.headers, header{string(its.Key), its.Value})
 	}
-	return printRecord(got.Topic, got.Offset, one)
+	return one
 }

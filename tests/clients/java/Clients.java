@@ -14,7 +14,9 @@ import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Future;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.CommitFailedException;
@@ -26,6 +28,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -51,7 +54,7 @@ public final class Clients {
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = input.readLine(); line != null; line = input.readLine()) {
             try {
-                clients.answer(line.split(" "));
+                clients.answer(line.split(" "), input);
                 OUT.println("done");
             } catch (Exception error) {
                 error.printStackTrace();
@@ -61,12 +64,13 @@ public final class Clients {
         }
     }
 
-    private void answer(String[] words) throws Exception {
+    private void answer(String[] words, BufferedReader input) throws Exception {
         switch (words[0]) {
             case "create" -> create(words[1], Integer.parseInt(words[2]), words[3]);
             case "produce" -> produce(words[1], words[2], words[3], readRecords(words[1], words[4]));
             case "consume" -> consume(words[1].split(","));
             case "group" -> group(words[1], words[2], words[3], List.of(words[4].split(",")));
+            case "member" -> member(words, input);
             default -> throw new IllegalArgumentException("unknown command " + words[0]);
         }
     }
@@ -175,8 +179,81 @@ public final class Clients {
         read.clear();
     }
 
+    /** A member until a line comes: {@code member GROUP ASSIGNOR INSTANCE COMMIT TOPIC}; what it reads it prints at once. */
+    private void member(String[] words, BufferedReader input) throws Exception {
+        String commit = words[4];
+        Map<String, Object> config = memberConfig(words[1], words[2]);
+        if (!words[2].startsWith("consumer:")) {
+            config.put("session.timeout.ms", "2000");
+        }
+        config.put("reconnect.backoff.max.ms", "200");
+        config.put("metadata.max.age.ms", "500");
+        config.put("enable.auto.commit", String.valueOf(commit.equals("auto")));
+        config.put("auto.commit.interval.ms", "300");
+        if (!words[3].equals("-")) {
+            config.put("group.instance.id", words[3]);
+        }
+        ByteArrayDeserializer bytes = new ByteArrayDeserializer();
+        // The input's end stops it too.
+        CompletableFuture<Void> stop = CompletableFuture.runAsync(() -> {
+            try {
+                input.readLine();
+            } catch (IOException gone) {
+                gone.printStackTrace();
+            }
+        });
+        try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(config, bytes, bytes)) {
+            subscribe(consumer, words[2], words[5]);
+            while (!stop.isDone()) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) {
+                    String value = new String(record.value(), StandardCharsets.UTF_8);
+                    OUT.println("read " + record.topic() + " " + record.partition() + " " + record.offset() + " " + value);
+                }
+                OUT.flush();
+                try {
+                    switch (commit) {
+                        case "sync" -> consumer.commitSync();
+                        case "async" -> consumer.commitAsync();
+                        default -> { }
+                    }
+                } catch (RetriableException | CommitFailedException again) {
+                    // Committed by the next turn, or read again by whoever has it then.
+                    again.printStackTrace();
+                }
+            }
+            if (commit.equals("async")) {
+                // What was asked for last may still be under way.
+                consumer.commitSync();
+            }
+        }
+    }
+
+    /** A pattern is the broker's to match where the broker assigns; that class is younger than the oldest client. */
+    private static void subscribe(KafkaConsumer<byte[], byte[]> consumer, String strategy, String topic) throws Exception {
+        if (!topic.startsWith("^")) {
+            consumer.subscribe(List.of(topic));
+        } else if (strategy.startsWith("consumer:")) {
+            Class<?> kind = Class.forName("org.apache.kafka.clients.consumer.SubscriptionPattern");
+            Object pattern = kind.getConstructor(String.class).newInstance(topic);
+            KafkaConsumer.class.getMethod("subscribe", kind).invoke(consumer, pattern);
+        } else {
+            consumer.subscribe(Pattern.compile(topic));
+        }
+    }
+
     private KafkaConsumer<byte[], byte[]> member(
             String name, String strategy, String instance, int number, List<String> topics) {
+        Map<String, Object> config = memberConfig(name, strategy);
+        if (!instance.equals("-")) {
+            config.put("group.instance.id", instance + "-" + number);
+        }
+        ByteArrayDeserializer bytes = new ByteArrayDeserializer();
+        KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(config, bytes, bytes);
+        consumer.subscribe(topics);
+        return consumer;
+    }
+
+    private Map<String, Object> memberConfig(String name, String strategy) {
         Map<String, Object> config = new HashMap<>(bootstrap);
         config.put("group.id", name);
         config.put("auto.offset.reset", "earliest");
@@ -186,14 +263,10 @@ public final class Clients {
             config.put("group.remote.assignor", strategy.substring("consumer:".length()));
         } else {
             config.put("partition.assignment.strategy", "org.apache.kafka.clients.consumer." + strategy);
+            // Members that join are waited for by all others.
+            config.put("heartbeat.interval.ms", "300");
         }
-        if (!instance.equals("-")) {
-            config.put("group.instance.id", instance + "-" + number);
-        }
-        ByteArrayDeserializer bytes = new ByteArrayDeserializer();
-        KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(config, bytes, bytes);
-        consumer.subscribe(topics);
-        return consumer;
+        return config;
     }
 
     /** The ends of the partitions that the group has not read to their ends. */

@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
+import { group, member } from './group.js'
+
 // `-` is null, `x` and hexadecimal digits are bytes.
 function nullableBytes (text) {
   return text === '-' ? null : Buffer.from(text.slice(1), 'hex')
@@ -59,14 +61,17 @@ export function deadline (promise, milliseconds, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-export async function run ({ create, produce, consume }) {
+export async function run ({ create, produce, consume, join }) {
+  const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
   const number = text => (text === '-' ? undefined : Number(text))
   const commands = {
     create: (topic, partitions, size) => create(topic, Number(partitions), number(size)),
     produce: (topic, codec, size, path) => produce(topic, codec, readRecords(path)),
-    consume: topics => consume(topics.split(','))
+    consume: topics => consume(topics.split(',')),
+    group: (...words) => group(join, words),
+    member: (...words) => member(join, words, input)
   }
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of input) {
     const [name, ...parts] = line.split(' ')
     try {
       await commands[name](...parts)

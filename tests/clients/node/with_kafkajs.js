@@ -5,6 +5,7 @@ import { lz4Compress, lz4Decompress } from '@platformatic/wasm-utils'
 import kafkajs from 'kafkajs'
 import snappy from 'kafkajs-snappy'
 
+import { HEARTBEAT } from './group.js'
 import { deadline, printRecord, run } from './program.js'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
@@ -99,4 +100,39 @@ async function consume (topics) {
   }
 }
 
-run({ create, produce, consume })
+// Its one assigner is `RoundRobinAssigner`; it knows no static members.
+async function join ({ group, commit, topics, session }, each) {
+  const consumer = kafka.consumer({
+    groupId: group,
+    sessionTimeout: session,
+    rebalanceTimeout: 10_000,
+    heartbeatInterval: HEARTBEAT,
+    metadataMaxAge: 500,
+    maxWaitTimeInMs: 300,
+    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 100 }
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topics, fromBeginning: true })
+  const eachMessage = async ({ topic, partition, message }) => {
+    each({ ...message, topic, partition, headers: pairs(message.headers) })
+  }
+  const ways = {
+    auto: { eachMessage, autoCommitInterval: HEARTBEAT },
+    threshold: { eachMessage, autoCommitThreshold: 10 },
+    sync: {
+      autoCommit: false,
+      eachBatch: async ({ batch, isStale, isRunning }) => {
+        const { topic, partition } = batch
+        if (isStale() || !isRunning()) return
+        for (const message of batch.messages) await eachMessage({ topic, partition, message })
+        await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(batch.lastOffset()) + 1n) }])
+      }
+    }
+  }
+  let assigned = false
+  consumer.on(consumer.events.GROUP_JOIN, () => { assigned = true })
+  await consumer.run(ways[commit])
+  return { leave: () => consumer.disconnect(), isAssigned: () => assigned }
+}
+
+run({ create, produce, consume, join })

@@ -2,6 +2,7 @@
 
 import { Admin, Consumer, Producer } from '@platformatic/kafka'
 
+import { HEARTBEAT } from './group.js'
 import { deadline, printRecord, run } from './program.js'
 
 const base = { clientId: 'platformatic', bootstrapBrokers: [process.argv[2]] }
@@ -101,4 +102,59 @@ async function consume (topics) {
   }
 }
 
-run({ create, produce, consume })
+async function join ({ group, assignor, instance, commit, topics, session }, each) {
+  const [, remote] = assignor.split('consumer:')
+  const way = remote
+    ? { groupProtocol: 'consumer', groupRemoteAssignor: remote }
+    : { protocols: [{ name: assignor, version: 1 }], sessionTimeout: session, heartbeatInterval: HEARTBEAT }
+  const consumer = new Consumer({
+    ...base,
+    ...way,
+    groupId: group,
+    groupInstanceId: instance,
+    rebalanceTimeout: 60_000,
+    maxWaitTime: 300,
+    retries: 100,
+    retryDelay: 100,
+    metadataMaxAge: 500
+  })
+  const stream = await consumer.consume({
+    topics,
+    mode: 'committed',
+    fallbackMode: 'earliest',
+    autocommit: { auto: HEARTBEAT, each: true, sync: false }[commit]
+  })
+  let leaving = false
+  const reading = read(stream, commit === 'sync', each).catch(error => {
+    // What was under way when it was told to leave ends by an error.
+    console.error(error)
+    if (!leaving) throw error
+  })
+  // It is thrown to who makes it leave.
+  reading.catch(() => {})
+  const leave = async () => {
+    leaving = true
+    await stream.close()
+    await reading
+    await consumer.close(true)
+  }
+  return { leave, isAssigned: () => consumer.assignments?.length > 0 }
+}
+
+async function read (stream, commits, each) {
+  const last = new Map()
+  for await (const message of stream) {
+    const { topic, partition, offset, timestamp, key, value, headers } = message
+    const named = Array.from(headers, ([name, content]) => [name.toString(), content])
+    each({ topic, partition, offset, timestamp, key, value, headers: named })
+    last.set(`${topic}/${partition}`, message)
+    // Once for what had come together. What fails is committed with a later record, or read again.
+    if (commits && stream.readableLength === 0) {
+      const committed = Array.from(last.values(), one => Promise.resolve(one.commit()))
+      for (const { reason } of await Promise.allSettled(committed)) if (reason) console.error(reason)
+      last.clear()
+    }
+  }
+}
+
+run({ create, produce, consume, join })

@@ -6,6 +6,7 @@ The commands, the record file and the canonical lines are described in ../README
 import hashlib
 import json
 import sys
+import threading
 import traceback
 
 
@@ -59,8 +60,28 @@ def print_record(topic, partition, offset, timestamp, key, value, headers):
     print(json.dumps(line, separators=(",", ":"), ensure_ascii=False))
 
 
-def run(create, produce, consume, group):
-    """Answers commands until the input ends."""
+class Stop:
+    """Set by the next line, or by the input's end: until then a member reads."""
+
+    def __init__(self):
+        self.is_set = False
+        threading.Thread(target=self.wait, daemon=True).start()
+
+    def wait(self):
+        sys.stdin.readline()
+        self.is_set = True
+
+
+def print_read(topic, partition, offset, value):
+    """What a member has read: a line at once."""
+    print("read", topic, partition, offset, value.decode(), flush=True)
+
+
+def run(create, produce, consume, group, member):
+    """Answers commands until the input ends.
+
+    `member` is one member of a group until the next line: what it is told, and when it is to stop.
+    """
     commands = {
         "create": lambda topic, partitions, size: create(topic, int(partitions), number(size)),
         "produce": lambda topic, codec, size, path: produce(
@@ -70,8 +91,12 @@ def run(create, produce, consume, group):
         "group": lambda name, strategy, instance, topics: group(
             name, strategy, None if instance == "-" else instance, topics.split(",")
         ),
+        "member": lambda name, strategy, instance, commit, topic: member(
+            name, strategy, None if instance == "-" else instance, commit, topic, Stop()
+        ),
     }
-    for line in sys.stdin:
+    # Not by iteration, which reads ahead what is meant for a member.
+    while line := sys.stdin.readline():
         name, *arguments = line.split()
         try:
             commands[name](*arguments)

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, for_code
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, for_code
 
 import program
 
@@ -104,6 +104,7 @@ async def group(name, strategy, instance, topics):
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             partition_assignment_strategy=(STRATEGIES[strategy],),
+            heartbeat_interval_ms=300,
         )
 
     members = [member(0)]
@@ -163,8 +164,42 @@ async def commit(consumer, read, left):
     read.clear()
 
 
+async def member(name, strategy, instance, mode, topic, stop):
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=BOOTSTRAP,
+        group_id=name,
+        group_instance_id=instance,
+        auto_offset_reset="earliest",
+        enable_auto_commit=mode == "auto",
+        auto_commit_interval_ms=300,
+        partition_assignment_strategy=(STRATEGIES[strategy],),
+        session_timeout_ms=2000,
+        heartbeat_interval_ms=300,
+        metadata_max_age_ms=500,
+        retry_backoff_ms=100,
+    )
+    if topic.startswith("^"):
+        consumer.subscribe(pattern=topic)
+    else:
+        consumer.subscribe([topic])
+    await consumer.start()
+    try:
+        while not stop.is_set:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    program.print_read(record.topic, record.partition, record.offset, record.value)
+            if mode == "sync":
+                try:
+                    await consumer.commit()
+                except (KafkaError, IllegalStateError) as error:
+                    # The broker is away or the group rebalances: the next turn commits, or others read it again.
+                    print("commit:", error, file=sys.stderr)
+    finally:
+        await consumer.stop()
+
+
 def blocking(command):
     return lambda *arguments: asyncio.run(command(*arguments))
 
 
-program.run(blocking(create), blocking(produce), blocking(consume), blocking(group))
+program.run(blocking(create), blocking(produce), blocking(consume), blocking(group), blocking(member))

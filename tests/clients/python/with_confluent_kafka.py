@@ -193,7 +193,10 @@ def group(name, strategy, instance, topics):
     if protocol:
         config.update({"group.protocol": protocol, "group.remote.assignor": assignor})
     else:
-        config.update({"partition.assignment.strategy": strategy, "session.timeout.ms": 6000})
+        # Members that join are waited for by all others.
+        config.update(
+            {"partition.assignment.strategy": strategy, "session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
+        )
     left = not_committed(config, topics)
     members = []
     for number in range(2):
@@ -231,4 +234,49 @@ def not_committed(config, topics):
     return left
 
 
-program.run(create, produce, consume, group)
+def member(name, strategy, instance, commit, topic, stop):
+    config = {
+        **BOOTSTRAP,
+        "group.id": name,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": commit == "auto",
+        "auto.commit.interval.ms": 300,
+        "reconnect.backoff.max.ms": 200,
+        "topic.metadata.refresh.interval.ms": 500,
+    }
+    protocol, _, assignor = strategy.rpartition(":")
+    if protocol:
+        config.update({"group.protocol": protocol, "group.remote.assignor": assignor})
+    else:
+        config.update(
+            {"partition.assignment.strategy": strategy, "session.timeout.ms": 2000, "heartbeat.interval.ms": 300}
+        )
+    if instance is not None:
+        config["group.instance.id"] = instance
+    consumer = Consumer(config)
+    # A name that begins with ^ is a pattern.
+    consumer.subscribe([topic])
+    while not stop.is_set:
+        for message in consumer.consume(200, timeout=0.1):
+            if message.error():
+                print(message.error(), file=sys.stderr)
+                continue
+            program.print_read(message.topic(), message.partition(), message.offset(), message.value())
+        commit_as(consumer, commit)
+    if commit != "auto":
+        commit_as(consumer, "sync")
+    close(consumer)
+
+
+def commit_as(consumer, commit):
+    if commit == "auto":
+        return
+    try:
+        consumer.commit(asynchronous=commit == "async")
+    except KafkaException as error:
+        # The broker is away or the group rebalances: the next turn commits, or others read it again.
+        if error.args[0].code() != KafkaError._NO_OFFSET:
+            print("commit:", error, file=sys.stderr)
+
+
+program.run(create, produce, consume, group, member)

@@ -7,6 +7,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from kafka.errors import KafkaError
 
 import program
 
@@ -96,6 +97,7 @@ def group(name, strategy, instance, topics):
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         partition_assignment_strategy=[STRATEGIES[strategy]],
+        heartbeat_interval_ms=300,
     )
     deadline = time.monotonic() + 60
     while not consumer.assignment():
@@ -131,4 +133,39 @@ def collect(consumer, left, deadline):
         raise TimeoutError(f"not read in 60 s: {left}")
 
 
-program.run(create, produce, consume, group)
+def member(name, strategy, instance, commit, topic, stop):
+    consumer = KafkaConsumer(
+        bootstrap_servers=BOOTSTRAP,
+        group_id=name,
+        group_instance_id=instance,
+        auto_offset_reset="earliest",
+        enable_auto_commit=commit == "auto",
+        auto_commit_interval_ms=300,
+        partition_assignment_strategy=[STRATEGIES[strategy]],
+        session_timeout_ms=2000,
+        heartbeat_interval_ms=300,
+        metadata_max_age_ms=500,
+        reconnect_backoff_max_ms=200,
+    )
+    if topic.startswith("^"):
+        consumer.subscribe(pattern=topic)
+    else:
+        consumer.subscribe([topic])
+    while not stop.is_set:
+        for records in consumer.poll(timeout_ms=200).values():
+            for record in records:
+                program.print_read(record.topic, record.partition, record.offset, record.value)
+        try:
+            if commit == "sync":
+                consumer.commit()
+            elif commit == "async":
+                consumer.commit_async()
+        except KafkaError as error:
+            # The broker is away or the group rebalances: the next turn commits, or others read it again.
+            print("commit:", error, file=sys.stderr)
+    if commit == "async":
+        consumer.commit()
+    consumer.close()
+
+
+program.run(create, produce, consume, group, member)
