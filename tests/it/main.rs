@@ -14,6 +14,7 @@ mod admin;
 mod cli;
 mod credentials;
 mod groups;
+mod kafka_tools;
 mod kill;
 mod load;
 mod place;

@@ -1,9 +1,11 @@
-//! Transactions of a real client under `kill -9` of the broker and of the client: whole or not at all, read committed.
+//! Transactions of real clients under `kill -9` of the broker and of the client: whole or not at all, read committed.
 //!
-//! `python/transfers.py` moves amounts between partitions and says of each transfer how it ended; `python/ledger.py` reads
-//! what is there. Both use confluent-kafka.
+//! Transfers move amounts between partitions and say of each how it ended; pipelines consume, transform and produce. Each is
+//! written with confluent-kafka (`python/`), Kafka's own Java client and franz-go (`../clients`), and run in all three at
+//! once. `THALWEG_TEST_TRANSACTIONS=2000` makes it so many for each, with as many more kills.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -24,22 +26,79 @@ use crate::produce_fetch::record;
 
 const TOPIC: &str = "accounts";
 const PARTITIONS: i32 = 4;
-const WRITERS: usize = 2;
-/// Transfers of one writer between two kills of it.
-const TRANSFERS: usize = 25;
+/// Processes that one transactional id has, one after another; all but the last are killed.
+const ROUNDS: usize = 4;
+/// Records of one turn of a pipeline, as its programs have it.
+const TURN: usize = 10;
 
-/// Where a client's program is, if its packages are installed.
-fn python() -> Option<PathBuf> {
-    let python = parts::folder().join("python/bin/python");
-    if python.exists() || parts::are_demanded() {
-        return Some(python);
-    }
-    println!("skipped: {} is absent; ./test installs it", python.display());
-    None
+/// About so many transactions for each client.
+fn transactions() -> usize {
+    let told = env::var("THALWEG_TEST_TRANSACTIONS").ok().and_then(|count| count.parse().ok());
+    told.unwrap_or(160)
 }
 
-fn program(python: &Path, name: &str) -> Command {
-    let mut command = Command::new(python);
+/// Kills of a broker: more where there is more to do, so that they fall all over it.
+fn kills() -> usize {
+    4 * transactions().div_ceil(160)
+}
+
+/// A client's library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Library {
+    ConfluentKafka,
+    Java,
+    FranzGo,
+}
+
+impl Library {
+    /// Those that are here.
+    fn all() -> Vec<Self> {
+        let mut all = vec![Self::ConfluentKafka, Self::Java, Self::FranzGo];
+        all.retain(|library| {
+            let needed = library.needed();
+            let is_here = needed.exists() || parts::are_demanded();
+            if !is_here {
+                println!("skipped: {} is absent; ./test installs it", needed.display());
+            }
+            is_here
+        });
+        all
+    }
+
+    fn needed(self) -> PathBuf {
+        parts::folder().join(match self {
+            Self::ConfluentKafka => "python/bin/python",
+            Self::Java => "java/classes/Transactions.class",
+            Self::FranzGo => "go/clients",
+        })
+    }
+
+    /// The command of `pipeline` or `transfers`.
+    fn command(self, program: &str) -> Command {
+        match self {
+            Self::ConfluentKafka => python(&format!("{program}.py")),
+            Self::Java => {
+                let mut command = Command::new("java");
+                let java = parts::folder().join("java");
+                let path = format!("{0}/classes:{0}/4.3.1/*", java.display());
+                // Short runs: what these leave out pays only later.
+                command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"]);
+                command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
+                command.args(["-cp", &path, "Transactions", program]);
+                command
+            }
+            Self::FranzGo => {
+                let mut command = Command::new(self.needed());
+                command.arg(program);
+                command
+            }
+        }
+    }
+}
+
+/// A program of `python/`.
+fn python(name: &str) -> Command {
+    let mut command = Command::new(Library::ConfluentKafka.needed());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python");
     // Compiled modules would otherwise be left in the checkout.
     command.arg("-B").arg(folder.join(name));
@@ -60,34 +119,36 @@ type Said = BTreeMap<(String, usize), Ended>;
 /// One writer: a process that is killed and replaced, under one transactional id.
 struct Writer {
     id: String,
-    python: PathBuf,
+    library: Library,
     address: String,
     log: PathBuf,
     rng: Rng,
+    /// Transfers of one process.
+    each: usize,
 }
 
 impl Writer {
     fn start(&self, first: usize) -> anyhow::Result<(Child, BufReader<ChildStdout>)> {
-        let mut command = program(&self.python, "transfers.py");
+        let mut command = self.library.command("transfers");
         command.args([&self.address, &self.id, &self.rng.below(1 << 30).to_string()]);
-        command.args([first.to_string(), TRANSFERS.to_string()]);
+        command.args([first.to_string(), self.each.to_string()]);
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let output = child.stdout.take().context("piped above")?;
         Ok((child, BufReader::new(output)))
     }
 
-    /// Runs `rounds` of processes, of which all but the last are killed somewhere in the middle.
-    fn run(self, rounds: usize) -> anyhow::Result<Said> {
+    /// Runs one process after another, of which all but the last are killed somewhere in the middle.
+    fn run(self) -> anyhow::Result<Said> {
         let mut said = Said::new();
-        for round in 0..rounds {
-            let first = round * TRANSFERS;
-            let is_last = round + 1 == rounds;
+        for round in 0..ROUNDS {
+            let first = round * self.each;
+            let is_last = round + 1 == ROUNDS;
             // The last one also says `end`.
-            let until = if is_last { TRANSFERS + 1 } else { 1 + self.below(TRANSFERS - 1) };
+            let until = if is_last { self.each + 1 } else { 1 + self.below(self.each - 1) };
             let (mut child, output) = self.start(first)?;
             // What it was at when it was killed, or had not begun.
-            for number in first..first + TRANSFERS {
+            for number in first..first + self.each {
                 said.insert((self.id.clone(), number), Ended::Unknown);
             }
             for line in output.lines().take(until) {
@@ -124,7 +185,10 @@ fn ended(how: &str) -> anyhow::Result<Ended> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_are_whole_or_not_at_all() {
-    let Some(python) = python() else { return };
+    let libraries = Library::all();
+    if !libraries.contains(&Library::ConfluentKafka) {
+        return;
+    }
     let seed = parts::seed(5);
     println!("THALWEG_TEST_SEED={seed}");
     on_each(vec![Place::Directory], &[], async |stand| {
@@ -138,24 +202,25 @@ async fn transfers_are_whole_or_not_at_all() {
         let rng = Rng::from_seed(seed);
         let address = stand.address()?;
         let mut writers = Vec::new();
-        for index in 0..WRITERS {
+        for &library in &libraries {
             let writer = Writer {
-                id: format!("writer{index}"),
-                python: python.clone(),
+                id: format!("{library:?}"),
+                library,
                 address: address.clone(),
-                log: stand.settings.folder.join(format!("writer{index}.log")),
+                log: stand.settings.folder.join(format!("{library:?}.log")),
                 rng: Rng::from_seed(rng.u64()),
+                each: (transactions() / ROUNDS).max(2),
             };
-            writers.push(std::thread::spawn(move || writer.run(4)));
+            writers.push(std::thread::spawn(move || writer.run()));
         }
         kill_while_they_write(stand, &writers, &rng).await?;
         let mut said = Said::new();
         for writer in writers {
             said.extend(writer.join().expect("a writer does not panic")?);
         }
-        let ledger = read(&python, &stand.address()?, "read_committed")?;
+        let ledger = read(&stand.address()?, "read_committed")?;
         check(&said, &ledger)?;
-        let all = read(&python, &stand.address()?, "read_uncommitted")?;
+        let all = read(&stand.address()?, "read_uncommitted")?;
         let (seen, kept) = (all.values().flatten().count(), ledger.values().flatten().count());
         println!("{} transfers, {seen} records written, {kept} committed", said.len());
         ensure!(seen > kept, "nothing that was aborted is in the log: the test shows nothing");
@@ -169,8 +234,8 @@ async fn kill_while_they_write(
     writers: &[JoinHandle<anyhow::Result<Said>>],
     rng: &Rng,
 ) -> anyhow::Result<()> {
-    for _ in 0..4 {
-        clock::sleep(Duration::from_millis(1500 + rng.below(2000))).await;
+    for _ in 0..kills() {
+        clock::sleep(Duration::from_millis(1000 + rng.below(2000))).await;
         if writers.iter().all(JoinHandle::is_finished) {
             return Ok(());
         }
@@ -184,8 +249,8 @@ async fn kill_while_they_write(
 type Ledger = BTreeMap<(String, usize), Vec<i64>>;
 
 /// The lines of everything in a topic, as `isolation` shows it.
-fn lines(python: &Path, (address, topic, isolation): (&str, &str, &str)) -> anyhow::Result<String> {
-    let mut command = program(python, "ledger.py");
+fn lines(address: &str, topic: &str, isolation: &str) -> anyhow::Result<String> {
+    let mut command = python("ledger.py");
     let output = command.args([address, topic, isolation]).stdin(Stdio::null()).output()?;
     let text = String::from_utf8(output.stdout)?;
     let whole = output.status.success() && text.ends_with("end\n");
@@ -193,9 +258,9 @@ fn lines(python: &Path, (address, topic, isolation): (&str, &str, &str)) -> anyh
     Ok(text.trim_end_matches("end\n").to_owned())
 }
 
-fn read(python: &Path, address: &str, isolation: &str) -> anyhow::Result<Ledger> {
+fn read(address: &str, isolation: &str) -> anyhow::Result<Ledger> {
     let mut ledger = Ledger::new();
-    for line in lines(python, (address, TOPIC, isolation))?.lines() {
+    for line in lines(address, TOPIC, isolation)?.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let [_, _, key, number, amount] = fields.as_slice() else { bail!("a line of {fields:?}") };
         let (id, _) = key.rsplit_once('-').context("a key without a number")?;
@@ -223,43 +288,61 @@ fn check(said: &Said, ledger: &Ledger) -> anyhow::Result<()> {
     Ok(())
 }
 
-const INPUT_EACH: usize = 300;
+/// Records in each partition of a pipeline's input.
+fn input_each() -> usize {
+    (transactions() * TURN).div_ceil(PARTITIONS.unsigned_abs() as usize)
+}
 
 /// What goes into the pipeline, or comes out of it: values in order, by partition.
 type Values = BTreeMap<i32, Vec<String>>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_writes_each_record_once() {
-    let Some(python) = python() else { return };
+    let libraries = Library::all();
+    if !libraries.contains(&Library::ConfluentKafka) {
+        return;
+    }
     let seed = parts::seed(6);
     println!("THALWEG_TEST_SEED={seed}");
-    on_each(vec![Place::Directory], &[], async |stand| {
-        let input = fill(stand).await?;
-        let rng = Rng::from_seed(seed);
-        let address = stand.address()?;
+    let running = libraries.into_iter().map(|library| {
+        // A broker for each: they would wait for each other's kills.
+        let rng = Rng::from_seed(seed.wrapping_add(library as u64));
+        on_each(vec![Place::Directory], &[], async move |stand| {
+            pipe(stand, library, &rng).await.with_context(|| format!("{library:?}"))
+        })
+    });
+    futures::future::join_all(running).await;
+}
+
+async fn pipe(stand: &mut Stand, library: Library, rng: &Rng) -> anyhow::Result<()> {
+    let input = fill(stand).await?;
+    let address = stand.address()?;
+    let runs = std::thread::spawn({
+        let (address, rng) = (address.clone(), Rng::from_seed(rng.u64()));
         let log = stand.settings.folder.join("pipeline.log");
-        let runs = std::thread::spawn({
-            let (python, rng) = (python.clone(), Rng::from_seed(rng.u64()));
-            move || run_pipeline(&python, &address, &log, &rng)
-        });
-        for _ in 0..3 {
-            clock::sleep(Duration::from_millis(2000 + rng.below(3000))).await;
-            if runs.is_finished() {
-                break;
-            }
-            stand.stop(false)?;
-            stand.start().await?;
+        move || run_pipeline(library, &address, &log, &rng)
+    });
+    let mut killed = 0;
+    while killed < kills() {
+        clock::sleep(Duration::from_millis(1000 + rng.below(1500))).await;
+        if runs.is_finished() {
+            break;
         }
-        let starts = runs.join().expect("the pipeline's thread does not panic")?;
-        let output = values(&lines(&python, (&stand.address()?, "out", "read_committed"))?)?;
-        ensure!(output == input, "{} records came out", output.values().flatten().count());
-        let all = values(&lines(&python, (&stand.address()?, "out", "read_uncommitted"))?)?;
-        let (seen, kept) = (all.values().flatten().count(), output.values().flatten().count());
-        println!("{starts} starts, {seen} records written, {kept} committed");
-        ensure!(seen > kept, "nothing that was aborted is in the log: the test shows nothing");
-        Ok(())
-    })
-    .await;
+        stand.stop(false)?;
+        stand.start().await?;
+        killed += 1;
+    }
+    let starts = runs.join().expect("the pipeline's thread does not panic")?;
+    let output = values(&lines(&address, "out", "read_committed")?)?;
+    ensure!(output == input, "{} records came out", output.values().flatten().count());
+    let all = values(&lines(&address, "out", "read_uncommitted")?)?;
+    let (seen, kept) = (all.values().flatten().count(), output.values().flatten().count());
+    println!(
+        "{library:?}: {starts} starts, {killed} kills, {seen} records written, {kept} committed"
+    );
+    ensure!(seen > kept, "nothing that was aborted is in the log: the test shows nothing");
+    ensure!(killed > 0 && starts > 1, "nothing was killed: the test shows nothing");
+    Ok(())
 }
 
 async fn fill(stand: &Stand) -> anyhow::Result<Values> {
@@ -275,7 +358,7 @@ async fn fill(stand: &Stand) -> anyhow::Result<Values> {
     }
     for partition in 0..PARTITIONS {
         let values: Vec<String> =
-            (0..INPUT_EACH).map(|number| format!("{partition}/{number}")).collect();
+            (0..input_each()).map(|number| format!("{partition}/{number}")).collect();
         for some in values.chunks(20) {
             let records: Vec<Record> = some.iter().map(|value| record(value)).collect();
             let how = (Compression::None, Acks::All);
@@ -286,16 +369,16 @@ async fn fill(stand: &Stand) -> anyhow::Result<Values> {
     Ok(input)
 }
 
-/// Starts the pipeline until it ends by itself; every other start is killed on the way. Gives how many it took.
-fn run_pipeline(python: &Path, address: &str, log: &Path, rng: &Rng) -> anyhow::Result<usize> {
-    let count = (INPUT_EACH * usize::try_from(PARTITIONS)?).to_string();
-    for start in 1..=40 {
-        let mut command = program(python, "pipeline.py");
+/// Starts the pipeline until it ends by itself; some starts are killed on the way. Gives how many it took.
+fn run_pipeline(library: Library, address: &str, log: &Path, rng: &Rng) -> anyhow::Result<usize> {
+    let count = (input_each() * usize::try_from(PARTITIONS)?).to_string();
+    for start in 1..=10 * kills() {
+        let mut command = library.command("pipeline");
         command.args([address, &rng.below(1 << 30).to_string(), &count]);
         let said = File::options().create(true).append(true).open(log)?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn()?;
-        let life = if start <= 4 && start % 2 == 1 {
-            Duration::from_millis(1000 + rng.below(2500))
+        let life = if start <= kills() && start % 2 == 1 {
+            Duration::from_millis(1000 + rng.below(1500))
         } else {
             // librdkafka has been seen to wait without end, with no request under way, for a coordinator that had gone
             // away: whoever runs a pipeline replaces one that stands still.

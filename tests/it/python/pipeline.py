@@ -47,7 +47,7 @@ def main():
     consumer = open_consumer()
     idle_since = time.monotonic()
     while True:
-        messages = [one for one in consumer.consume(40, timeout=0.3) if one.error() is None]
+        messages = [one for one in consumer.consume(10, timeout=0.3) if one.error() is None]
         if not messages:
             if time.monotonic() - idle_since > 1 and done(consumer) >= COUNT:
                 break
