@@ -132,7 +132,11 @@ impl Stage {
         let group = format!("{}-{assignor}-{is_static}-{:x}", CLIENTS[client].name, written.from);
         let instance = if is_static { "instance" } else { "-" };
         let command = format!("group {group} {assignor} {instance} {}", topics.join(","));
-        let mut program = self.seats[client].program.lock().unwrap_or_else(PoisonError::into_inner);
+        // A program of its own: groups wait for members, and other trials need not wait with them.
+        let own = self.folder.path().join(&group);
+        fs::create_dir_all(&own)?;
+        let started = CLIENTS[client].command(&self.address, &own)?;
+        let mut program = Program::new(CLIENTS[client].name, started, &own);
         let mut lines = program.run(&command).context("first reading")?;
         // What was read and not committed before a rebalance is read again.
         let mut seen = BTreeSet::new();

@@ -332,6 +332,10 @@ async fn pipe(stand: &mut Stand, library: Library, rng: &Rng) -> anyhow::Result<
         stand.start().await?;
         killed += 1;
     }
+    // Others run in the same task.
+    while !runs.is_finished() {
+        clock::sleep(Duration::from_millis(20)).await;
+    }
     let starts = runs.join().expect("the pipeline's thread does not panic")?;
     let output = values(&lines(&address, "out", "read_committed")?)?;
     ensure!(output == input, "{} records came out", output.values().flatten().count());
