@@ -38,8 +38,20 @@ fn hold(group: &str, script: fn(&mut Talk)) {
 /// Settings that both brokers are given, so that a script need not wait.
 fn settings(group: &str) -> &'static [&'static str] {
     match group {
-        "group_offsets" => &["group.initial.rebalance.delay.ms=0"],
-        "consumer_groups" => {
+        // Three members fill a group, and a script need not wait for a silent one.
+        "memberships" => &[
+            "group.initial.rebalance.delay.ms=0",
+            "group.max.size=3",
+            "group.min.session.timeout.ms=100",
+        ],
+        // Which partition keeps a group's offsets is told of a transaction.
+        "zombies" => &[
+            "group.initial.rebalance.delay.ms=0",
+            "offsets.topic.num.partitions=1",
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms=50",
+        ],
+        "group_offsets" | "offset_transactions" => &["group.initial.rebalance.delay.ms=0"],
+        "consumer_groups" | "migrations" => {
             &["group.initial.rebalance.delay.ms=0", "group.consumer.assignment.interval.ms=0"]
         }
         _ => &[],
@@ -58,6 +70,6 @@ macro_rules! groups {
 }
 
 groups! {
-    api_versions, configs, consumer_groups, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, metadata, offsets,
-    produce, produce_errors, producers, reassignments, topic_partitions, transactions,
+    api_versions, configs, consumer_groups, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, memberships,
+    metadata, migrations, offset_transactions, offsets, produce, produce_errors, producers, reassignments, topic_partitions, transactions, zombies,
 }

@@ -19,6 +19,9 @@ use crate::{broker::Broker, normal::Symbols, tree};
 
 /// Longer than any wait that the script asks of a broker.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How often [`Talk::until`] asks, and how long it waits in between: ten seconds in all.
+const TRIES: usize = 500;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 const CLIENT_ID: &str = "conformance";
 
 /// Every recorded answer: conversation and step, then version.
@@ -35,11 +38,22 @@ pub enum Outcome {
     Silent,
 }
 
+/// A request on its way: who sent it and what its answer will carry.
+#[derive(Debug)]
+#[must_use = "its answer is still to be heard"]
+pub struct Sent {
+    speaker: &'static str,
+    version: i16,
+    correlation: i32,
+}
+
 /// A client that records what it is told.
 #[derive(Debug)]
 pub struct Talk<'a> {
     broker: &'a Broker,
-    stream: Option<TcpStream>,
+    /// Open connections, by the name of who speaks on them.
+    streams: BTreeMap<&'static str, TcpStream>,
+    speaker: &'static str,
     correlation: i32,
     conversation: String,
     pub symbols: Symbols,
@@ -50,7 +64,8 @@ impl<'a> Talk<'a> {
     pub fn new(broker: &'a Broker) -> Self {
         Self {
             broker,
-            stream: None,
+            streams: BTreeMap::new(),
+            speaker: "",
             correlation: 0,
             conversation: String::new(),
             symbols: Symbols::new(broker.base_ms),
@@ -62,7 +77,80 @@ impl<'a> Talk<'a> {
     pub fn begin(&mut self, conversation: &str) {
         conversation.clone_into(&mut self.conversation);
         self.symbols = Symbols::new(self.broker.base_ms);
-        self.stream = None;
+        self.streams.clear();
+        self.speaker = "";
+    }
+
+    /// What follows is said on a connection of its own, which is the same for the same name.
+    pub fn as_speaker(&mut self, name: &'static str) -> &mut Self {
+        self.speaker = name;
+        self
+    }
+
+    /// Sends a request that is not answered at once. Meanwhile others speak: see [`Self::as_speaker`].
+    pub fn send<R: Request>(&mut self, version: i16, request: &R) -> Sent {
+        let frame = self.frame(version, request);
+        let address = self.broker.address;
+        let stream = self.streams.entry(self.speaker).or_insert_with(|| connect(address));
+        stream.write_all(&frame).expect("the connection of a speaker is open");
+        Sent { speaker: self.speaker, version, correlation: self.correlation }
+    }
+
+    /// Records the answer to what was sent.
+    pub fn hear<R>(&mut self, step: &str, sent: Sent) -> Option<R::Response>
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        let version = sent.version;
+        let (response, described) = self.read::<R>(sent);
+        self.record(step, version, described);
+        response
+    }
+
+    /// The answer to what was sent, which is not part of the script.
+    pub fn take<R>(&mut self, sent: Sent) -> Option<R::Response>
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        let (response, described) = self.read::<R>(sent);
+        self.symbols.normal(described);
+        response
+    }
+
+    fn read<R>(&mut self, sent: Sent) -> (Option<R::Response>, Value)
+    where
+        R: Request,
+        R::Response: Debug,
+    {
+        let Sent { speaker, version, correlation } = sent;
+        let outcome = self.streams.remove(speaker).map_or(Outcome::Closed, |mut stream| {
+            let outcome = outcome(read_frame(&mut stream));
+            if matches!(outcome, Outcome::Answer(_)) {
+                self.streams.insert(speaker, stream);
+            }
+            outcome
+        });
+        describe::<R>(&outcome, version, correlation)
+    }
+
+    /// Asks aside, again and again, until the answer is the one that is waited for.
+    ///
+    /// # Panics
+    /// When that does not come within [`TRIES`].
+    pub fn until<R>(&mut self, version: i16, request: &R, is_it: impl Fn(&R::Response) -> bool)
+    where
+        R: Request + Debug,
+        R::Response: Debug,
+    {
+        for _ in 0..TRIES {
+            if self.quiet(version, request).is_some_and(|answer| is_it(&answer)) {
+                return;
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+        panic!("{}: {request:?} is never answered as it should", self.conversation);
     }
 
     /// What the script's record timestamps count from.
@@ -141,7 +229,7 @@ impl<'a> Talk<'a> {
             Outcome::Closed => json!("connection closed"),
             Outcome::Silent => json!("neither it nor the next request was answered"),
             Outcome::Answer(bytes) if bytes[..4] == silent.to_be_bytes() => {
-                self.stream = None;
+                self.streams.remove(self.speaker);
                 json!("answered")
             }
             Outcome::Answer(_) => json!("no answer"),
@@ -181,22 +269,24 @@ impl<'a> Talk<'a> {
 
     /// Sends bytes on the open connection, or on a new one, and reads one frame.
     pub fn exchange(&mut self, frame: &[u8]) -> Outcome {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => connect(self.broker.address),
-        };
+        let address = self.broker.address;
+        let mut stream = self.streams.remove(self.speaker).unwrap_or_else(|| connect(address));
         let sent = stream.write_all(frame);
-        let read = sent.and_then(|()| read_frame(&mut stream));
-        match read {
-            Ok(answer) => {
-                self.stream = Some(stream);
-                Outcome::Answer(answer)
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                Outcome::Silent
-            }
-            Err(_) => Outcome::Closed,
+        let outcome = outcome(sent.and_then(|()| read_frame(&mut stream)));
+        if matches!(outcome, Outcome::Answer(_)) {
+            self.streams.insert(self.speaker, stream);
         }
+        outcome
+    }
+}
+
+fn outcome(read: std::io::Result<Bytes>) -> Outcome {
+    match read {
+        Ok(answer) => Outcome::Answer(answer),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Outcome::Silent
+        }
+        Err(_) => Outcome::Closed,
     }
 }
 

@@ -20,7 +20,7 @@ use super::{create_topic, text, topic, versions};
 use crate::talk::Talk;
 
 /// Starts a conversation that knows the topic by its id.
-fn begin(talk: &mut Talk, conversation: &str) {
+pub fn begin(talk: &mut Talk, conversation: &str) {
     talk.begin(conversation);
     let by_name = MetadataRequestTopic::default().with_name(Some(topic("shared")));
     talk.quiet(12, &MetadataRequest::default().with_topics(Some(vec![by_name])));
@@ -48,20 +48,20 @@ pub fn script(talk: &mut Talk) {
 
 /// A member as its client knows it.
 #[derive(Clone)]
-struct Member {
-    group: GroupId,
-    id: &'static str,
-    epoch: i32,
-    instance: Option<&'static str>,
+pub struct Member {
+    pub group: GroupId,
+    pub id: &'static str,
+    pub epoch: i32,
+    pub instance: Option<&'static str>,
 }
 
 impl Member {
-    fn new(group: &GroupId, id: &'static str) -> Self {
+    pub fn new(group: &GroupId, id: &'static str) -> Self {
         Self { group: group.clone(), id, epoch: 0, instance: None }
     }
 
     /// Nothing but that it is alive.
-    fn beat(&self) -> ConsumerGroupHeartbeatRequest {
+    pub fn beat(&self) -> ConsumerGroupHeartbeatRequest {
         ConsumerGroupHeartbeatRequest::default()
             .with_group_id(self.group.clone())
             .with_member_id(text(self.id))
@@ -70,19 +70,19 @@ impl Member {
             .with_rebalance_timeout_ms(-1)
     }
 
-    fn at(&self, epoch: i32) -> ConsumerGroupHeartbeatRequest {
+    pub fn at(&self, epoch: i32) -> ConsumerGroupHeartbeatRequest {
         self.beat().with_member_epoch(epoch)
     }
 
     /// All that a client says when it joins.
-    fn join(&self) -> ConsumerGroupHeartbeatRequest {
+    pub fn join(&self) -> ConsumerGroupHeartbeatRequest {
         self.at(0)
             .with_rebalance_timeout_ms(60_000)
             .with_subscribed_topic_names(Some(vec![topic("shared")]))
             .with_topic_partitions(Some(Vec::new()))
     }
 
-    fn hear(&mut self, answer: Option<ConsumerGroupHeartbeatResponse>) {
+    pub fn hear(&mut self, answer: Option<ConsumerGroupHeartbeatResponse>) {
         let answer = answer.expect("ConsumerGroupHeartbeat is answered");
         if answer.error_code == 0 {
             self.epoch = answer.member_epoch;
@@ -90,7 +90,7 @@ impl Member {
     }
 }
 
-fn owning(id: Uuid, partitions: &[i32]) -> Option<Vec<TopicPartitions>> {
+pub fn owning(id: Uuid, partitions: &[i32]) -> Option<Vec<TopicPartitions>> {
     let owned = TopicPartitions::default().with_topic_id(id).with_partitions(partitions.to_vec());
     Some(vec![owned])
 }
@@ -162,7 +162,7 @@ fn alone(talk: &mut Talk, version: i16, id: Uuid) {
     talk.ask("is alive after that", version, &me.beat());
 }
 
-fn describe(name: &GroupId) -> ConsumerGroupDescribeRequest {
+pub fn describe(name: &GroupId) -> ConsumerGroupDescribeRequest {
     ConsumerGroupDescribeRequest::default().with_group_ids(vec![name.clone()])
 }
 
@@ -273,7 +273,7 @@ fn statics(talk: &mut Talk, id: Uuid) {
     talk.ask("leaves for now after that", NEWEST, &second.at(-2));
 }
 
-fn commit(member: &Member, epoch: i32) -> OffsetCommitRequest {
+pub fn commit(member: &Member, epoch: i32) -> OffsetCommitRequest {
     let part = OffsetCommitRequestPartition::default()
         .with_partition_index(0)
         .with_committed_offset(5)
@@ -289,7 +289,7 @@ fn commit(member: &Member, epoch: i32) -> OffsetCommitRequest {
         .with_topics(vec![topics.with_partitions(vec![part])])
 }
 
-fn fetch(member: &Member, id: Option<&str>, epoch: i32) -> OffsetFetchRequest {
+pub fn fetch(member: &Member, id: Option<&str>, epoch: i32) -> OffsetFetchRequest {
     let topics = OffsetFetchRequestTopics::default().with_name(topic("shared"));
     let one = OffsetFetchRequestGroup::default()
         .with_group_id(member.group.clone())

@@ -35,7 +35,7 @@ pub fn script(talk: &mut Talk) {
     lists(talk);
 }
 
-fn commit(group: &GroupId, offsets: &[(&str, i32, i64)]) -> OffsetCommitRequest {
+pub fn commit(group: &GroupId, offsets: &[(&str, i32, i64)]) -> OffsetCommitRequest {
     let topics = offsets.iter().map(|(name, partition, offset)| {
         let part = OffsetCommitRequestPartition::default()
             .with_partition_index(*partition)
@@ -102,7 +102,11 @@ fn members(talk: &mut Talk, version: i16) {
     talk.ask("by nobody", version, &by("", -1));
 }
 
-fn fetch(version: i16, group: &GroupId, topics: Option<&[(&str, &[i32])]>) -> OffsetFetchRequest {
+pub fn fetch(
+    version: i16,
+    group: &GroupId,
+    topics: Option<&[(&str, &[i32])]>,
+) -> OffsetFetchRequest {
     if version < 8 {
         let topics = topics.map(|topics| {
             let topics = topics.iter().map(|(name, partitions)| {
@@ -162,33 +166,38 @@ fn fetches(talk: &mut Talk, version: i16) {
     }
 }
 
+pub fn delete_offsets(group: &GroupId, offsets: &[(&str, i32)]) -> OffsetDeleteRequest {
+    let topics = offsets.iter().map(|(name, partition)| {
+        let part = OffsetDeleteRequestPartition::default().with_partition_index(*partition);
+        OffsetDeleteRequestTopic::default().with_name(topic(name)).with_partitions(vec![part])
+    });
+    OffsetDeleteRequest::default().with_group_id(group.clone()).with_topics(topics.collect())
+}
+
 fn deletes(talk: &mut Talk) {
     talk.begin("delete");
     let name = group("delete", 0);
     talk.quiet(6, &commit(&name, &[("kept", 0, 5), ("kept", 1, 6)]));
-    let offsets = |group: &GroupId, offsets: &[(&str, i32)]| {
-        let topics = offsets.iter().map(|(name, partition)| {
-            let part = OffsetDeleteRequestPartition::default().with_partition_index(*partition);
-            OffsetDeleteRequestTopic::default().with_name(topic(name)).with_partitions(vec![part])
-        });
-        OffsetDeleteRequest::default().with_group_id(group.clone()).with_topics(topics.collect())
-    };
-    talk.ask("one offset", 0, &offsets(&name, &[("kept", 0)]));
-    talk.ask("it again", 0, &offsets(&name, &[("kept", 0)]));
-    talk.ask("of a topic that is not there", 0, &offsets(&name, &[("gone", 0)]));
-    talk.ask("of a group that is not there", 0, &offsets(&group("nowhere", 0), &[("kept", 0)]));
-    talk.ask("of no group id", 0, &offsets(&GroupId(text("")), &[("kept", 0)]));
+    talk.ask("one offset", 0, &delete_offsets(&name, &[("kept", 0)]));
+    talk.ask("it again", 0, &delete_offsets(&name, &[("kept", 0)]));
+    talk.ask("of a topic that is not there", 0, &delete_offsets(&name, &[("gone", 0)]));
+    talk.ask(
+        "of a group that is not there",
+        0,
+        &delete_offsets(&group("nowhere", 0), &[("kept", 0)]),
+    );
+    talk.ask("of no group id", 0, &delete_offsets(&GroupId(text("")), &[("kept", 0)]));
     talk.ask("what is left", 7, &fetch(7, &name, None));
     let connect = group("delete-connect", 0);
     let other = join(&connect, "").with_protocol_type(text("connect"));
     talk.quiet(3, &other);
-    talk.ask("of a group of another type", 0, &offsets(&connect, &[("kept", 0)]));
+    talk.ask("of a group of another type", 0, &delete_offsets(&connect, &[("kept", 0)]));
     let busy = group("delete-busy", 0);
     let joined = talk.quiet(3, &join(&busy, "")).expect("JoinGroup is answered");
     talk.quiet(3, &sync(&busy, 3, 1, &joined.member_id));
     create_topic(talk, "topic", 1, &[]);
-    talk.ask("of a topic that is consumed", 0, &offsets(&busy, &[("topic", 0)]));
-    talk.ask("of a topic that is not consumed", 0, &offsets(&busy, &[("kept", 0)]));
+    talk.ask("of a topic that is consumed", 0, &delete_offsets(&busy, &[("topic", 0)]));
+    talk.ask("of a topic that is not consumed", 0, &delete_offsets(&busy, &[("kept", 0)]));
     for version in versions::<DeleteGroupsRequest>() {
         let name = group("delete", version);
         talk.quiet(6, &commit(&name, &[("kept", 0, 5)]));

@@ -17,9 +17,7 @@ pub fn group(name: &str, version: i16) -> GroupId {
 pub fn await_coordinator(talk: &mut Talk) {
     talk.begin("set-up");
     let request = FindCoordinatorRequest::default().with_key(text("first"));
-    while talk.quiet(3, &request).expect("FindCoordinator is answered").error_code != 0 {
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    talk.until(3, &request, |answer| answer.error_code == 0);
 }
 
 /// A subscription of Kafka's consumers, version 0, to one topic.

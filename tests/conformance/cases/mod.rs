@@ -33,7 +33,10 @@ pub mod group_offsets;
 pub mod groups;
 pub mod list_offsets;
 pub mod log_dirs;
+pub mod memberships;
 pub mod metadata;
+pub mod migrations;
+pub mod offset_transactions;
 pub mod offsets;
 pub mod produce;
 pub mod produce_errors;
@@ -41,6 +44,7 @@ pub mod producers;
 pub mod reassignments;
 pub mod topic_partitions;
 pub mod transactions;
+pub mod zombies;
 
 /// All versions that the protocol crate and we have of a request.
 pub fn versions<R: Message>() -> RangeInclusive<i16> {

@@ -11,9 +11,7 @@ use crate::{batch::numbered, talk::Talk};
 pub fn script(talk: &mut Talk) {
     // Kafka's first producer ids come with its second answer.
     talk.begin("set-up");
-    while talk.quiet(4, &plain()).expect("InitProducerId is answered").error_code != 0 {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    talk.until(4, &plain(), |answer| answer.error_code == 0);
     for version in versions::<InitProducerIdRequest>() {
         init(talk, version);
     }

@@ -49,24 +49,18 @@ pub fn script(talk: &mut Talk) {
 }
 
 /// Kafka makes the topic behind its coordinator at the first question, and loads it after it answered.
-fn make_the_inner_topic(talk: &mut Talk) {
+pub fn make_the_inner_topic(talk: &mut Talk) {
     talk.begin("set-up");
     let find = FindCoordinatorRequest::default().with_key_type(1).with_key(text("first"));
-    for _ in 0..100 {
-        let found = talk.quiet(3, &find).expect("FindCoordinator is answered").error_code == 0;
-        if found && talk.quiet(4, &init("first")).expect("it is answered").error_code == 0 {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    panic!("nobody coordinates transactions");
+    talk.until(3, &find, |answer| answer.error_code == 0);
+    talk.until(4, &init("first"), |answer| answer.error_code == 0);
 }
 
-fn id(id: &str) -> TransactionalId {
+pub fn id(id: &str) -> TransactionalId {
     TransactionalId(text(id))
 }
 
-fn init(of: &str) -> InitProducerIdRequest {
+pub fn init(of: &str) -> InitProducerIdRequest {
     InitProducerIdRequest::default()
         .with_transactional_id(Some(id(of)))
         .with_transaction_timeout_ms(60_000)
@@ -76,13 +70,13 @@ fn init(of: &str) -> InitProducerIdRequest {
 
 /// One producer of a conversation.
 #[derive(Clone, Copy)]
-struct Me<'a> {
-    id: &'a str,
-    producer: i64,
-    epoch: i16,
+pub struct Me<'a> {
+    pub id: &'a str,
+    pub producer: i64,
+    pub epoch: i16,
 }
 
-fn begin<'a>(talk: &mut Talk, id: &'a str) -> Me<'a> {
+pub fn begin<'a>(talk: &mut Talk, id: &'a str) -> Me<'a> {
     for _ in 0..100 {
         let given = talk.quiet(4, &init(id)).expect("InitProducerId is answered");
         if given.error_code == 0 {
@@ -93,7 +87,7 @@ fn begin<'a>(talk: &mut Talk, id: &'a str) -> Me<'a> {
     panic!("{id} gets no producer id");
 }
 
-fn add(me: Me<'_>, version: i16, topics: &[(&str, &[i32])]) -> AddPartitionsToTxnRequest {
+pub fn add(me: Me<'_>, version: i16, topics: &[(&str, &[i32])]) -> AddPartitionsToTxnRequest {
     let topics = topics.iter().map(|(name, partitions)| {
         AddPartitionsToTxnTopic::default()
             .with_name(topic(name))
@@ -115,7 +109,7 @@ fn add(me: Me<'_>, version: i16, topics: &[(&str, &[i32])]) -> AddPartitionsToTx
     AddPartitionsToTxnRequest::default().with_transactions(vec![one])
 }
 
-fn end(me: Me<'_>, commit: bool) -> EndTxnRequest {
+pub fn end(me: Me<'_>, commit: bool) -> EndTxnRequest {
     EndTxnRequest::default()
         .with_transactional_id(id(me.id))
         .with_producer_id(ProducerId(me.producer))
@@ -123,30 +117,25 @@ fn end(me: Me<'_>, commit: bool) -> EndTxnRequest {
         .with_committed(commit)
 }
 
-fn batch(talk: &Talk, me: Me<'_>, sequence: i32, count: i32) -> Batch {
+pub fn batch(talk: &Talk, me: Me<'_>, sequence: i32, count: i32) -> Batch {
     let mut batch = numbered(talk.base_ms(), sequence, count).by(me.producer, me.epoch, sequence);
     batch.attributes = TRANSACTIONAL;
     batch
 }
 
-fn send(name: &str, me: Me<'_>, batch: &Batch) -> kafka_protocol::messages::ProduceRequest {
+pub fn send(name: &str, me: Me<'_>, batch: &Batch) -> kafka_protocol::messages::ProduceRequest {
     produce(name, 0, batch).with_transactional_id(Some(id(me.id)))
 }
 
 /// Waits until all markers of the last transaction are written: Kafka answers before.
-fn await_markers(talk: &mut Talk, of: &str) {
+pub fn await_markers(talk: &mut Talk, of: &str) {
     let describe = DescribeTransactionsRequest::default().with_transactional_ids(vec![id(of)]);
-    for _ in 0..200 {
-        let told = talk.quiet(0, &describe).expect("DescribeTransactions is answered");
-        if !told.transaction_states[0].transaction_state.starts_with("Prepare") {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("the transaction of {of} does not end");
+    talk.until(0, &describe, |told| {
+        !told.transaction_states[0].transaction_state.starts_with("Prepare")
+    });
 }
 
-fn committed(name: &str, uuid: Uuid, offset: i64) -> FetchRequest {
+pub fn committed(name: &str, uuid: Uuid, offset: i64) -> FetchRequest {
     fetch(12, name, uuid, vec![from(0, offset)]).with_isolation_level(1)
 }
 
@@ -160,7 +149,7 @@ fn latest(name: &str, isolation: i8) -> ListOffsetsRequest {
 }
 
 /// What everybody sees of a partition and its transaction.
-fn look(talk: &mut Talk, when: &str, version: i16, me: Me<'_>, (name, uuid): (&str, Uuid)) {
+pub fn look(talk: &mut Talk, when: &str, version: i16, me: Me<'_>, (name, uuid): (&str, Uuid)) {
     let see = |what: &str| format!("{when}: {what}");
     let (steps, of) = (
         [see("committed"), see("all"), see("last stable"), see("latest"), see("the producers")],
