@@ -36,6 +36,8 @@ pub struct GroupsConfig {
     pub consumer_max_size: usize,
     /// Assignors that its members may ask for, the default first.
     pub consumer_assignors: Vec<String>,
+    /// Whether a group may change its protocol while it has members.
+    pub consumer_migration: Migration,
     /// Partitions of `__consumer_offsets`.
     pub offsets_partitions: i32,
     /// What `__consumer_offsets` reports as its replication factor.
@@ -48,6 +50,22 @@ pub struct GroupsConfig {
     pub offsets_segment_bytes: ByteSize,
     /// The most metadata with one committed offset.
     pub offset_metadata_max_bytes: ByteSize,
+}
+
+/// Whether a group of consumers may change its protocol while it has members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// From the classic protocol to the newer.
+    pub upgrades: bool,
+    /// And back.
+    pub downgrades: bool,
+}
+
+impl Migration {
+    fn named(policy: &str) -> Self {
+        let both = policy == "bidirectional";
+        Self { upgrades: both || policy == "upgrade", downgrades: both || policy == "downgrade" }
+    }
 }
 
 const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -160,10 +178,9 @@ pub(super) const KEYS: &[Key] = &[
     ),
     kafkas(
         "group.consumer.migration.policy",
-        // Kafka's other policies are refused as long as a group with members cannot change: nobody is to rely on them.
-        Kind::OneOf(&["disabled"]),
-        "disabled",
-        "Whether a group with members may change its protocol: not yet. A group without members changes when one joins.",
+        Kind::OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]),
+        "bidirectional",
+        "Whether a group of consumers may change its protocol while it has members: to the newer protocol, back, or both. A group without members always may.",
     ),
     kafkas(
         "group.share.record.lock.duration.ms",
@@ -237,6 +254,7 @@ impl GroupsConfig {
                 .time("group.consumer.regex.refresh.interval.ms"),
             consumer_max_size: values.int("group.consumer.max.size"),
             consumer_assignors: values.words("group.consumer.assignors"),
+            consumer_migration: Migration::named(&values.text("group.consumer.migration.policy")),
             offsets_partitions: values.int("offsets.topic.num.partitions"),
             offsets_replication_factor: values.int("offsets.topic.replication.factor"),
             offsets_retention: Duration::from_secs(minutes * 60),

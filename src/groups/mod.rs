@@ -2,11 +2,12 @@
 //!
 //! A group lives in the shard of its id ([`crate::state_topic`]). `classic` decides what the classic protocol answers, [`consumer`] what that of KIP-848 does,
 //! `offsets` keeps what was committed, `machine` puts both into one shard's state, and [`Groups`] is the way in for
-//! handlers. Sessions and waiting requests live in memory alone: after a failover members are given a whole session.
+//! handlers. A group of consumers changes its protocol while it has members as KIP-848 has it ([`Migrant`]). Sessions and waiting requests live in memory alone: after a failover members are given a whole session.
 
 mod classic;
 pub mod consumer;
 mod machine;
+mod migrant;
 mod offsets;
 mod refusal;
 mod requests;
@@ -15,6 +16,7 @@ mod timers;
 mod topics;
 
 pub use classic::{GroupDescription, MemberDescription};
+pub use migrant::Migrant;
 pub use refusal::Refusal;
 pub use requests::{
     Assigned, CommitRequest, Fetcher, HeartbeatRequest, JoinAnswer, JoinRequest, JoinedMember,

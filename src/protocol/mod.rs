@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod bounds;
+pub mod embedded;
 pub mod error;
 pub mod error_code;
 pub mod fetch;

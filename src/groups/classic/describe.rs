@@ -31,7 +31,7 @@ pub struct MemberDescription {
     pub client_host: String,
     /// Its metadata in the chosen protocol, in a stable group.
     pub metadata: Bytes,
-    /// What the leader gave it, in a stable group.
+    /// What a leader gave it last.
     pub assignment: Bytes,
 }
 
@@ -45,7 +45,7 @@ impl ClassicGroup {
             client_id: member.client_id.clone(),
             client_host: member.client_host.clone(),
             metadata: if stable { member.metadata(&protocol) } else { Bytes::new() },
-            assignment: if stable { member.assignment.clone() } else { Bytes::new() },
+            assignment: member.assignment.clone(),
         });
         GroupDescription {
             state: self.state.name(),

@@ -6,6 +6,7 @@
 mod describe;
 mod join;
 mod member;
+mod migration;
 mod rebalance;
 mod state;
 mod sync;

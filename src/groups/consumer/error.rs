@@ -75,6 +75,10 @@ pub enum Missing {
     IsClassic,
     /// There is one of the classic protocol that has members, and a member of this one wants to join.
     NoUpgrade,
+    /// The same, and it would be larger than a group of this protocol may be.
+    TooLarge,
+    /// The same, and what its members say is not in the words of Kafka's consumers.
+    Malformed,
     /// The same, and that group's members do not speak the consumers' embedded protocol: it never can become another.
     NotConsumers,
 }
@@ -87,6 +91,12 @@ impl Missing {
             Self::IsClassic => format!("Group {group} is not a consumer group."),
             Self::NotConsumers => format!(
                 "Cannot upgrade classic group {group} to consumer group because the group does not use the consumer embedded protocol."
+            ),
+            Self::TooLarge => format!(
+                "Cannot upgrade classic group {group} to consumer group because the group size exceeds the consumer group maximum size."
+            ),
+            Self::Malformed => format!(
+                "Cannot upgrade classic group {group} to consumer group because the embedded consumer protocol is malformed."
             ),
             Self::NoUpgrade => format!(
                 "Cannot upgrade classic group {group} to consumer group because online upgrade is disabled."

@@ -333,6 +333,8 @@ impl ConsumerGroup {
         let id = || self.id.clone();
         let value = GroupValue { epoch: self.epoch, metadata_hash: self.metadata_hash };
         let target = TargetValue { epoch: self.target_epoch, timestamp: self.target_timestamp };
+        // What a new group has anyway is not written. One that was a classic group has a target of no time.
+        let has_target = (self.target_epoch, self.target_timestamp) != (1, 0);
         let members = self.members.values();
         members
             .clone()
@@ -345,7 +347,7 @@ impl ConsumerGroup {
                 let topics = assignment_to_record(target);
                 Record::TargetMember(id(), member.clone(), Some(topics))
             }))
-            .chain((self.target_timestamp != 0).then(|| Record::Target(id(), Some(target))))
+            .chain(has_target.then(|| Record::Target(id(), Some(target))))
             .chain(members.map(move |member| {
                 Record::Current(id(), member.id.clone(), Some(member.to_current()))
             }))

@@ -115,7 +115,7 @@ impl ConsumerGroup {
             interval: view.settings.heartbeat_interval,
             assignment: tells_all.then_some(after.assigned),
         };
-        Ok(Outcome { records, answer, resolve })
+        Ok(Outcome { records, answer, resolve, to_classic: None })
     }
 
     pub(super) fn refuse_if_full(&self, view: View<'_>, member_id: &str) -> Result<(), Error> {
@@ -181,7 +181,7 @@ impl ConsumerGroup {
     }
 
     /// A static member comes back under a new id: what it had is now the new one's.
-    fn replace_member(&mut self, old: &str, new: &Member, records: &mut Vec<Record>) {
+    pub(super) fn replace_member(&mut self, old: &str, new: &Member, records: &mut Vec<Record>) {
         let target = assignment_to_record(&self.target(old));
         self.remove_member(old, records);
         self.timers.cancel_all(old);
@@ -192,7 +192,7 @@ impl ConsumerGroup {
     }
 
     /// Takes in the member's news. Returns whether its subscription has changed, and patterns to be matched.
-    fn update_member(
+    pub(super) fn update_member(
         &mut self,
         now: Now,
         view: View<'_>,
@@ -337,7 +337,7 @@ impl ConsumerGroup {
         if !records.is_empty() {
             self.update_epoch(view, bump, &mut records);
         }
-        Outcome { records, answer: (), resolve: None }
+        Outcome { records, ..Outcome::answered(()) }
     }
 }
 

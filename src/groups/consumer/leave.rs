@@ -11,6 +11,7 @@ use super::group::ConsumerGroup;
 use super::hash::group_hash;
 use super::heartbeat::{Heartbeat, HeartbeatAnswer};
 use super::member::{LEAVE_STATIC_EPOCH, Member};
+use super::migration::ToClassic;
 use super::outcome::{Now, Outcome, View};
 use super::timers::Timer;
 use crate::protocol::records::consumer::{GroupValue, Record};
@@ -44,12 +45,20 @@ impl ConsumerGroup {
             interval: Duration::ZERO,
             assignment: None,
         };
-        let records = if request.instance_id.is_some() && request.epoch == LEAVE_STATIC_EPOCH {
-            self.leave_for_now(member)
-        } else {
-            self.fence(view, &[member.id])
-        };
-        Ok(Outcome { records, answer, resolve: None })
+        if request.instance_id.is_some() && request.epoch == LEAVE_STATIC_EPOCH {
+            let records = self.leave_for_now(member);
+            return Ok(Outcome { records, ..Outcome::answered(answer) });
+        }
+        Ok(self.let_go(view, &[member.id]).map(|()| answer))
+    }
+
+    /// Removes members, who must be there, unless the group becomes a classic one by that.
+    pub(super) fn let_go(&mut self, view: View<'_>, members: &[String]) -> Outcome<()> {
+        if self.leaves_classic(view, members) {
+            let to_classic = ToClassic { without: members.to_vec(), settled: false };
+            return Outcome { to_classic: Some(to_classic), ..Outcome::answered(()) };
+        }
+        Outcome { records: self.fence(view, members), ..Outcome::answered(()) }
     }
 
     /// A static member keeps what it has until its session ends: it may come back before.
@@ -68,7 +77,7 @@ impl ConsumerGroup {
     }
 
     /// Removes members, who must be there, and bumps the epoch: their partitions are given to others.
-    pub fn fence(&mut self, view: View<'_>, members: &[String]) -> Vec<Record> {
+    fn fence(&mut self, view: View<'_>, members: &[String]) -> Vec<Record> {
         let mut records = Vec::new();
         if members.is_empty() {
             return records;
@@ -110,8 +119,7 @@ impl ConsumerGroup {
                 fenced.push(member);
             }
         }
-        let records = self.fence(view, &fenced);
-        Outcome { records, answer: fenced, resolve: None }
+        self.let_go(view, &fenced).map(|()| fenced)
     }
 }
 

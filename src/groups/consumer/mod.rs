@@ -8,10 +8,14 @@
 //! Owns no I/O and no clock. Invariant: a partition is in the assignment of at most one member, counting what a member was
 //! told to give back and has not yet.
 //!
+//! Members of the classic protocol live in such a group too ([`classic`]): it was a classic one before, and becomes one
+//! again when only they are left ([`migration`]).
+//!
 //! Source: `org.apache.kafka.coordinator.group.modern.consumer` and `GroupMetadataManager` in Apache Kafka 4.3.1.
 
 pub mod assignment;
 pub mod assignor;
+pub mod classic;
 pub mod commit;
 pub mod describe;
 pub mod error;
@@ -20,6 +24,7 @@ pub mod hash;
 pub mod heartbeat;
 pub mod leave;
 pub mod member;
+pub mod migration;
 pub mod outcome;
 pub mod reconcile;
 pub mod regex;
@@ -35,4 +40,5 @@ pub use error::Error;
 pub use group::ConsumerGroup;
 pub use heartbeat::{Heartbeat, HeartbeatAnswer};
 pub use member::{Member, MemberState};
+pub use migration::ToClassic;
 pub use outcome::{Now, Outcome, Settings, View};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::assignor::Assignor;
+use super::migration::ToClassic;
 use crate::cluster::image::Image;
 use crate::protocol::records::consumer::Record;
 pub use crate::state_topic::Now;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub max_size: usize,
     /// Assignors that members may ask for, the default first.
     pub assignors: Vec<Assignor>,
+    /// The most members of the classic protocol that may become a classic group when the others are gone; none: they stay.
+    pub downgrade_max: Option<usize>,
 }
 
 impl Default for Settings {
@@ -35,6 +38,7 @@ impl Default for Settings {
             regex_refresh_interval: Duration::from_secs(600),
             max_size: i32::MAX as usize,
             assignors: Assignor::ALL.to_vec(),
+            downgrade_max: Some(i32::MAX as usize),
         }
     }
 }
@@ -60,4 +64,19 @@ pub struct Outcome<A> {
     /// Patterns to be matched against the topics; the result goes to `ConsumerGroup::regexes_resolved`. It takes long where
     /// topics are many, so it is no part of the step.
     pub resolve: Option<BTreeSet<String>>,
+    /// The group is to become a classic one: the caller, who keeps groups of both kinds, sees to it.
+    pub to_classic: Option<ToClassic>,
+}
+
+impl<A> Outcome<A> {
+    /// An answer that changes nothing.
+    pub(super) fn answered(answer: A) -> Self {
+        Self { records: Vec::new(), answer, resolve: None, to_classic: None }
+    }
+
+    /// The same with another answer.
+    pub(super) fn map<B>(self, answer: impl FnOnce(A) -> B) -> Outcome<B> {
+        let Self { records, answer: before, resolve, to_classic } = self;
+        Outcome { records, answer: answer(before), resolve, to_classic }
+    }
 }

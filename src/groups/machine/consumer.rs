@@ -1,4 +1,4 @@
-//! Groups of the consumer protocol in their shard: heartbeats, deadlines, patterns, and the change from the other protocol.
+//! Groups of the consumer protocol in their shard: heartbeats, deadlines, patterns.
 //!
 //! Source: `GroupMetadataManager.getOrMaybeCreateConsumerGroup`, `consumerGroupHeartbeat` in Apache Kafka 4.3.1.
 
@@ -13,9 +13,10 @@ use crate::cluster::config::ConfigResource;
 use crate::cluster::image::Image;
 use crate::groups::consumer::describe::Description;
 use crate::groups::consumer::error::{Error, Missing};
-use crate::groups::consumer::member::JOIN_EPOCH;
 use crate::groups::consumer::subscription::Resolved;
-use crate::groups::consumer::{ConsumerGroup, Heartbeat, HeartbeatAnswer, Outcome, Settings, View};
+use crate::groups::consumer::{
+    ConsumerGroup, Heartbeat, HeartbeatAnswer, Outcome, Settings, ToClassic, View,
+};
 use crate::protocol::records::consumer::Record;
 use crate::state_topic::{StateRecord, Turn};
 
@@ -34,21 +35,21 @@ pub(in crate::groups) struct ToResolve {
 pub(in crate::groups) type Beat = (HeartbeatAnswer, Option<ToResolve>);
 
 /// What a step of a group is decided against, while it lasts.
-struct Surroundings {
-    image: Arc<Image>,
+pub(super) struct Surroundings {
+    pub(super) image: Arc<Image>,
     topics_version: i64,
     settings: Settings,
 }
 
 impl Surroundings {
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         let Self { image, topics_version, settings } = self;
         View { image, topics_version: *topics_version, settings }
     }
 }
 
 impl GroupsMachine {
-    fn surroundings(&self, group_id: &str) -> Surroundings {
+    pub(super) fn surroundings(&self, group_id: &str) -> Surroundings {
         let (image, topics_version) = self.topics.now();
         let settings = settings_of(&self.settings.consumer, &image, group_id);
         Surroundings { image, topics_version, settings }
@@ -66,60 +67,57 @@ impl GroupsMachine {
         }
         let surroundings = self.surroundings(group_id);
         let now = turn.now();
-        let joins = request.epoch == JOIN_EPOCH;
-        let mut anew = None;
-        let group = match self.groups.get_mut(group_id) {
-            Some(Held { group: Group::Consumer(group), .. }) => Ok(group.as_mut()),
-            Some(held) if joins && held.is_empty() => Ok(anew.insert(ConsumerGroup::new(group_id))),
-            Some(held) if joins && !held.is_of_consumers() => Err(Missing::NotConsumers),
-            Some(_) if joins => Err(Missing::NoUpgrade),
-            Some(_) => Err(Missing::IsClassic),
-            None if joins => Ok(anew.insert(ConsumerGroup::new(group_id))),
-            None if request.epoch < JOIN_EPOCH => Err(Missing::NotThere),
-            None => Err(Missing::NoConsumerGroup),
+        let mut anew = match self.anew(group_id, request.epoch, (now, &surroundings)) {
+            Ok(anew) => anew,
+            Err(why) => {
+                let error = Error::GroupNotFound { group: group_id.to_owned(), why };
+                return Settled { answer: Err(error), after: self.metadata_slot(group_id) };
+            }
         };
-        let group = group.map_err(|why| Error::GroupNotFound { group: group_id.to_owned(), why });
-        let done = group.and_then(|group| group.heartbeat(now, surroundings.view(), &request));
-        let Outcome { records, answer, resolve } = match done {
+        let group = match &mut anew {
+            Some(anew) => Some(&mut anew.group),
+            None => self.groups.get_mut(group_id).and_then(Held::consumer_mut),
+        };
+        let group = group.expect("there is a group of this protocol, or one to be");
+        let outcome = match group.heartbeat(now, surroundings.view(), &request) {
             Ok(outcome) => outcome,
             Err(error) => {
                 return Settled { answer: Err(error), after: self.metadata_slot(group_id) };
             }
         };
-        if let Some(group) = anew {
-            self.become_consumer(turn, group_id, group);
+        let Outcome { records, answer, resolve, to_classic } = outcome;
+        match anew {
+            Some(anew) => self.become_consumer(turn, group_id, anew, records),
+            None => self.settle_consumer(turn, group_id, (records, to_classic), &surroundings),
         }
-        self.settle_consumer(turn, group_id, records);
         let resolve =
             resolve.map(|regexes| ToResolve { regexes, image: surroundings.image, wall: now.wall });
         Settled { answer: Ok((answer, resolve)), after: self.metadata_slot(group_id) }
     }
 
-    /// Puts a group of the consumer protocol in the place of none, or of an empty classic one, whose offsets stay.
-    fn become_consumer(&mut self, turn: &mut Turn<'_>, group_id: &str, group: ConsumerGroup) {
-        if let Some(held) = self.groups.get(group_id)
-            && held.written.is_some()
-        {
-            let tombstones = held.tombstones(group_id);
-            self.write_group(turn, group_id, tombstones);
+    /// Writes what a step of a consumer group wants written, and moves its deadline, or makes it a classic group.
+    pub(super) fn settle_consumer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        group_id: &str,
+        (records, to_classic): (Vec<Record>, Option<ToClassic>),
+        surroundings: &Surroundings,
+    ) {
+        let records = records.into_iter().map(StateRecord::from).collect();
+        match to_classic {
+            Some(change) => self.downgrade(turn, group_id, (records, change), surroundings),
+            None => self.settle_members(turn, group_id, records),
         }
-        self.put_group(group_id, Group::Consumer(Box::new(group)));
     }
 
-    /// Makes an empty group of the consumer protocol a classic one: its offsets stay.
-    pub(super) fn become_classic(&mut self, turn: &mut Turn<'_>, group_id: &str) {
-        let Some(held) = self.groups.get(group_id) else { return };
-        let tombstones = held.tombstones(group_id);
-        self.write_group(turn, group_id, tombstones);
-        self.timers.cancel(Key::Consumer(group_id.to_owned()));
-        let Held { group, .. } = Held::simple();
-        self.put_group(group_id, group);
-    }
-
-    /// Writes what a step of a consumer group wants written, and moves its deadline.
-    fn settle_consumer(&mut self, turn: &mut Turn<'_>, group_id: &str, records: Vec<Record>) {
-        let records = records.into_iter().map(StateRecord::from);
-        self.write_group(turn, group_id, records.collect());
+    /// Writes records of a consumer group, and moves its deadline.
+    pub(super) fn settle_members(
+        &mut self,
+        turn: &mut Turn<'_>,
+        group_id: &str,
+        records: Vec<StateRecord>,
+    ) {
+        self.write_group(turn, group_id, records);
         self.count(group_id);
         let deadline = self
             .groups
@@ -168,8 +166,8 @@ impl GroupsMachine {
         let Some(group) = self.groups.get_mut(group_id).and_then(Held::consumer_mut) else {
             return;
         };
-        let Outcome { records, .. } = group.expire(now, surroundings.view());
-        self.settle_consumer(turn, group_id, records);
+        let Outcome { records, to_classic, .. } = group.expire(now, surroundings.view());
+        self.settle_consumer(turn, group_id, (records, to_classic), &surroundings);
     }
 
     /// A group was replayed: its members have whole sessions from now on.
@@ -178,7 +176,7 @@ impl GroupsMachine {
         let now = turn.now();
         if let Some(group) = self.groups.get_mut(group_id).and_then(Held::consumer_mut) {
             group.loaded(now, &surroundings.settings);
-            self.settle_consumer(turn, group_id, Vec::new());
+            self.settle_members(turn, group_id, Vec::new());
         }
     }
 
@@ -192,7 +190,8 @@ impl GroupsMachine {
         let surroundings = self.surroundings(group_id);
         if let Some(group) = self.groups.get_mut(group_id).and_then(Held::consumer_mut) {
             let Outcome { records, .. } = group.regexes_resolved(surroundings.view(), resolved);
-            self.settle_consumer(turn, group_id, records);
+            let records = records.into_iter().map(StateRecord::from);
+            self.settle_members(turn, group_id, records.collect());
         }
     }
 

@@ -77,14 +77,6 @@ impl Held {
         }
     }
 
-    /// Whether its members are Kafka's consumers, whatever protocol they speak with the coordinator.
-    pub(super) fn is_of_consumers(&self) -> bool {
-        match &self.group {
-            Group::Classic(group) => group.uses_consumer_protocol(),
-            Group::Consumer(_) => true,
-        }
-    }
-
     /// Whether nobody is a member.
     pub(super) fn is_empty(&self) -> bool {
         match &self.group {

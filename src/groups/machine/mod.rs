@@ -6,6 +6,7 @@ mod commit;
 mod consumer;
 mod expiry;
 mod held;
+mod migration;
 mod replay;
 mod transaction;
 mod upkeep;
@@ -63,6 +64,8 @@ enum Key {
 struct ConsumerSettings {
     /// Of a group that has none of its own.
     defaults: modern::Settings,
+    /// Whether a classic group may become one while it has members.
+    upgrades: bool,
     session_bounds: (Duration, Duration),
     heartbeat_bounds: (Duration, Duration),
     assignment_bounds: (Duration, Duration),
@@ -79,7 +82,9 @@ impl ConsumerSettings {
                 regex_refresh_interval: config.consumer_regex_refresh_interval,
                 max_size: config.consumer_max_size,
                 assignors: assignors.filter_map(|name| Assignor::by_name(name)).collect(),
+                downgrade_max: config.consumer_migration.downgrades.then_some(config.max_size),
             },
+            upgrades: config.consumer_migration.upgrades,
             session_bounds: config.consumer_session_bounds,
             heartbeat_bounds: config.consumer_heartbeat_bounds,
             assignment_bounds: config.consumer_assignment_bounds,
@@ -167,6 +172,9 @@ impl GroupsMachine {
         let ticket = self.ticket(Waiting::Join(sender));
         let mut out = Outbox::default();
         let now = turn.now().wall;
+        if self.has_consumers(&request.group_id) {
+            return self.join_consumers(turn, request, ticket);
+        }
         let classic = self.groups.get(&request.group_id).map(|held| held.classic().is_some());
         if let Some(refused) = self.refuse_join(request) {
             out.joined.push((ticket, refused));
@@ -193,11 +201,7 @@ impl GroupsMachine {
     /// Why a JoinGroup goes to no classic group.
     fn refuse_join(&self, request: &JoinRequest) -> Option<JoinAnswer> {
         let held = self.groups.get(&request.group_id);
-        let consumer = held.and_then(Held::consumer);
-        if consumer.is_some_and(|group| !group.is_empty()) {
-            return Some(JoinAnswer::refused(Refusal::InconsistentProtocol, ""));
-        }
-        let made_anew = held.is_none() || consumer.is_some();
+        let made_anew = held.is_none_or(|held| held.consumer().is_some());
         let unknown = made_anew && !request.member_id.is_empty();
         unknown.then(|| JoinAnswer::refused(Refusal::UnknownMemberId, request.member_id.clone()))
     }
@@ -210,6 +214,11 @@ impl GroupsMachine {
     ) {
         let ticket = self.ticket(Waiting::Sync(sender));
         let mut out = Outbox::default();
+        if self.has_consumers(&request.group_id) {
+            let answer = self.sync_consumers(turn, request);
+            out.synced.push((ticket, answer.unwrap_or_else(SyncAnswer::refused)));
+            return self.settle(turn, &request.group_id, out);
+        }
         match self.classic_mut(&request.group_id) {
             Some(group) if group.state() != State::Empty => {
                 group.sync(request, ticket, turn.now().wall, &mut out);
@@ -224,6 +233,10 @@ impl GroupsMachine {
         turn: &mut Turn<'_>,
         request: &HeartbeatRequest,
     ) -> Settled<Result<(), Refusal>> {
+        if self.has_consumers(&request.group_id) {
+            let answer = self.consumers_heartbeat(turn, request);
+            return Settled { answer, after: self.metadata_slot(&request.group_id) };
+        }
         let mut out = Outbox::default();
         let answer = match self.groups.get(&request.group_id).and_then(Held::classic) {
             Some(group) => group.heartbeat(request, &mut out),
@@ -238,6 +251,10 @@ impl GroupsMachine {
         turn: &mut Turn<'_>,
         request: &LeaveRequest,
     ) -> Settled<Vec<Option<Refusal>>> {
+        if self.has_consumers(&request.group_id) {
+            let answer = self.leave_consumers(turn, request);
+            return Settled { answer, after: self.metadata_slot(&request.group_id) };
+        }
         let mut out = Outbox::default();
         let limits = self.settings.limits;
         let answer = match self.classic_mut(&request.group_id) {

@@ -78,6 +78,9 @@ async fn commit_known(
     request: &TxnOffsetCommitRequest,
     commit: CommitRequest,
 ) -> Result<Vec<i16>, i16> {
+    if request.transactional_id.is_empty() {
+        return Err(ErrorCode::InvalidRequest.code());
+    }
     let transactions = &session.context.transactions;
     let producer =
         Producer { id: ProducerId(request.producer_id.0), epoch: request.producer_epoch };
