@@ -11,7 +11,7 @@ use super::target::Target;
 use super::time::Moment;
 use crate::base::offset::Offset;
 use crate::client::Code;
-use crate::client::wire::{At, Client, GroupDetails, GroupOffset};
+use crate::client::wire::{At, Client, GroupDetails, GroupEpochs, GroupOffset};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -217,6 +217,9 @@ impl Describe {
         if !details.protocol.is_empty() {
             out.push_str(&format!("protocol  {}, {}\n", details.protocol_type, details.protocol));
         }
+        if let Some(GroupEpochs { group, target }) = details.epochs {
+            out.push_str(&format!("epoch     {group}, its assignment {target}\n"));
+        }
         out.push_str(&format!("members   {}\nlag       {lag}\n", details.members.len()));
         if !rows.is_empty() {
             let headings = ["topic", "partition", "committed", "end", "lag", "member"];
@@ -234,17 +237,7 @@ impl Describe {
             out.push_str(&format!("\n{}", table.lines("")));
         }
         if !details.members.is_empty() {
-            let mut table = Table::new(&["member", "instance", "client", "host", "assigned"]);
-            for member in &details.members {
-                table.row(vec![
-                    member.member_id.clone(),
-                    member.instance_id.clone().unwrap_or_else(|| "none".to_owned()),
-                    member.client_id.clone(),
-                    member.host.clone(),
-                    member.assigned.len().to_string(),
-                ]);
-            }
-            out.push_str(&format!("\n{}", table.lines("")));
+            out.push_str(&format!("\n{}", members(&details).lines("")));
         }
         output::text(&out)
     }
@@ -257,17 +250,57 @@ impl Describe {
             })
         });
         let members = details.members.iter().map(|member| {
-            json!({
+            let mut shown = json!({
                 "member_id": member.member_id, "instance_id": member.instance_id,
                 "client_id": member.client_id, "host": member.host, "assigned": member.assigned.len(),
-            })
+            });
+            if let Some((epoch, target)) = &member.target {
+                shown["epoch"] = json!(epoch);
+                shown["target"] = json!(target.len());
+                shown["assigned_partitions"] = places(&member.assigned);
+                shown["target_partitions"] = places(target);
+            }
+            shown
         });
-        json!({
+        let mut shown = json!({
             "group": self.group, "state": details.state, "protocol_type": details.protocol_type,
             "protocol": details.protocol, "lag": lag,
             "partitions": partitions.collect::<Vec<_>>(), "members": members.collect::<Vec<_>>(),
-        })
+        });
+        if let Some(GroupEpochs { group, target }) = details.epochs {
+            shown["epoch"] = json!(group);
+            shown["assignment_epoch"] = json!(target);
+        }
+        shown
     }
+}
+
+fn places(partitions: &[(String, i32)]) -> Value {
+    let all = partitions.iter().map(|(topic, at)| json!({ "topic": topic, "partition": at }));
+    Value::Array(all.collect())
+}
+
+/// The members: how many partitions each has, and in a group of the newer protocol how many it shall have.
+fn members(details: &GroupDetails) -> Table {
+    let mut headings = vec!["member", "instance", "client", "host", "assigned"];
+    if details.epochs.is_some() {
+        headings.extend(["target", "epoch"]);
+    }
+    let mut table = Table::new(&headings);
+    for member in &details.members {
+        let mut row = vec![
+            member.member_id.clone(),
+            member.instance_id.clone().unwrap_or_else(|| "none".to_owned()),
+            member.client_id.clone(),
+            member.host.clone(),
+            member.assigned.len().to_string(),
+        ];
+        if let Some((epoch, target)) = &member.target {
+            row.extend([target.len().to_string(), epoch.to_string()]);
+        }
+        table.row(row);
+    }
+    table
 }
 
 impl ResetOffsets {

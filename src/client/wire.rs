@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub use admin::{ConfigEntry, ConfigSource, NewTopic};
 pub use cluster::{Broker, Metadata, Partition, Topic};
 pub use consume::{At, Fetched, Limits};
-pub use groups::{GroupDetails, GroupMember, GroupOffset, GroupSummary};
+pub use groups::{GroupDetails, GroupEpochs, GroupMember, GroupOffset, GroupSummary};
 pub use produce::{Acks, partition_of};
 pub use producer::{Producer, Undelivered, Written};
 pub use transactions::{DescribedTransaction, ListedTransaction, OpenTransaction};

@@ -14,6 +14,7 @@ mod cases;
 mod fixture;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod inspect;
 mod normal;
 mod talk;
 mod tree;

@@ -4,20 +4,22 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use futures::FutureExt as _;
+use kafka_protocol::messages::consumer_group_describe_response as modern;
 use kafka_protocol::messages::describe_groups_response::DescribedGroup;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    ConsumerProtocolAssignment, DeleteGroupsRequest, DescribeGroupsRequest, FindCoordinatorRequest,
-    GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
+    ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DeleteGroupsRequest,
+    DescribeGroupsRequest, FindCoordinatorRequest, GroupId, ListGroupsRequest, OffsetCommitRequest,
+    OffsetFetchRequest,
 };
 use kafka_protocol::protocol::Decodable as _;
 
 use super::cluster::{text, topic_name};
 use super::connection::Connection;
 use super::{Client, check};
-use crate::client::Error;
+use crate::client::{Code, Error};
 use crate::config::Address;
 
 /// The newest FindCoordinator of one key.
@@ -26,6 +28,8 @@ const NEWEST_FIND: i16 = 3;
 const NEWEST_FETCH: i16 = 7;
 /// The newest DescribeGroups whose answer about a missing group is a state.
 const NEWEST_DESCRIBE: i16 = 5;
+/// The newest ConsumerGroupDescribe.
+const NEWEST_CONSUMER_DESCRIBE: i16 = 1;
 /// The newest OffsetCommit that names topics.
 const NEWEST_COMMIT: i16 = 8;
 
@@ -51,8 +55,19 @@ pub struct GroupDetails {
     pub protocol_type: String,
     /// How partitions are shared out.
     pub protocol: String,
+    /// Of a group of the newer protocol.
+    pub epochs: Option<GroupEpochs>,
     /// Its members.
     pub members: Vec<GroupMember>,
+}
+
+/// How far a group of the newer protocol is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupEpochs {
+    /// Its own epoch.
+    pub group: i32,
+    /// That of its target assignment.
+    pub target: i32,
 }
 
 /// A member of a group.
@@ -68,6 +83,8 @@ pub struct GroupMember {
     pub host: String,
     /// Its partitions, if it is a consumer.
     pub assigned: Vec<(String, i32)>,
+    /// Of a member of a group of the newer protocol: its epoch, and the partitions that it shall have.
+    pub target: Option<(i32, Vec<(String, i32)>)>,
 }
 
 /// A committed offset.
@@ -124,7 +141,7 @@ impl Client {
         self.connection(&Address { host: found.host.to_string(), port }).await
     }
 
-    /// Describes a group of the classic protocol.
+    /// Describes a group of either protocol of consumers.
     ///
     /// # Errors
     /// [`Error::Refused`] with Kafka's reason.
@@ -139,7 +156,29 @@ impl Client {
         let mut answer = coordinator.ask(&request, version).await?;
         let described = answer.groups.pop().unwrap_or_default();
         check(described.error_code, None)?;
-        Ok(details(described))
+        if described.group_state.as_str() != "Dead" {
+            return Ok(details(described));
+        }
+        // To the classic request a group of the newer protocol is none.
+        Ok(Self::consumers(&coordinator, group).await?.unwrap_or_else(|| details(described)))
+    }
+
+    /// A group of the newer protocol; none: it is not there, or the broker knows no such groups.
+    async fn consumers(
+        coordinator: &Connection,
+        group: &str,
+    ) -> Result<Option<GroupDetails>, Error> {
+        let version = coordinator.version::<ConsumerGroupDescribeRequest>(NEWEST_CONSUMER_DESCRIBE);
+        let Ok(version) = version else { return Ok(None) };
+        let request =
+            ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(text(group))]);
+        let mut answer = coordinator.ask(&request, version).await?;
+        let described = answer.groups.pop().unwrap_or_default();
+        if described.error_code == Code::GROUP_ID_NOT_FOUND {
+            return Ok(None);
+        }
+        check(described.error_code, described.error_message.as_deref())?;
+        Ok(Some(consumer_details(described)))
     }
 
     /// The offsets that the group has committed, in order.
@@ -232,6 +271,38 @@ impl Client {
     }
 }
 
+fn consumer_details(described: modern::DescribedGroup) -> GroupDetails {
+    let members = described.members.into_iter().map(|member| GroupMember {
+        member_id: member.member_id.to_string(),
+        instance_id: member.instance_id.map(|id| id.to_string()),
+        client_id: member.client_id.to_string(),
+        host: member.client_host.trim_start_matches('/').to_owned(),
+        assigned: partitions(&member.assignment),
+        target: Some((member.member_epoch, partitions(&member.target_assignment))),
+    });
+    let mut members: Vec<GroupMember> = members.collect();
+    members.sort_by(|a, b| a.member_id.cmp(&b.member_id));
+    GroupDetails {
+        state: described.group_state.to_string(),
+        protocol_type: "consumer".to_owned(),
+        protocol: described.assignor_name.to_string(),
+        epochs: Some(GroupEpochs {
+            group: described.group_epoch,
+            target: described.assignment_epoch,
+        }),
+        members,
+    }
+}
+
+fn partitions(assignment: &modern::Assignment) -> Vec<(String, i32)> {
+    let topics = assignment.topic_partitions.iter();
+    let mut all: Vec<(String, i32)> = topics
+        .flat_map(|topic| topic.partitions.iter().map(|at| (topic.topic_name.to_string(), *at)))
+        .collect();
+    all.sort();
+    all
+}
+
 fn details(described: DescribedGroup) -> GroupDetails {
     let consumers = described.protocol_type.as_str() == "consumer";
     let members = described.members.into_iter().map(|member| GroupMember {
@@ -240,6 +311,7 @@ fn details(described: DescribedGroup) -> GroupDetails {
         client_id: member.client_id.to_string(),
         host: member.client_host.trim_start_matches('/').to_owned(),
         assigned: if consumers { assigned(member.member_assignment) } else { Vec::new() },
+        target: None,
     });
     let mut members: Vec<GroupMember> = members.collect();
     members.sort_by(|a, b| a.member_id.cmp(&b.member_id));
@@ -247,6 +319,7 @@ fn details(described: DescribedGroup) -> GroupDetails {
         state: described.group_state.to_string(),
         protocol_type: described.protocol_type.to_string(),
         protocol: described.protocol_data.to_string(),
+        epochs: None,
         members,
     }
 }

@@ -1,0 +1,112 @@
+//! What the program's command line shows of groups and transactions, against a broker whose clients are raw requests.
+//!
+//! Each test takes a second: one broker on a memory store.
+
+use std::process::Command;
+
+use kafka_protocol::messages::{AddPartitionsToTxnRequest, ProduceRequest};
+use serde_json::{Value, json};
+
+use crate::batch::numbered;
+use crate::broker::Broker;
+use crate::cases::consumer_groups::{Member, commit};
+use crate::cases::groups::{await_coordinator, group};
+use crate::cases::transactions::{add, batch, begin, end, make_the_inner_topic, send};
+use crate::cases::{append, create_topic};
+use crate::talk::Talk;
+
+/// What the program prints with these arguments; it must succeed.
+fn run(broker: &Broker, args: &[&str]) -> String {
+    let address = broker.address.to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(args)
+        .args(["--broker", &address])
+        .output()
+        .expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}");
+    String::from_utf8(output.stdout).expect("it prints UTF-8")
+}
+
+fn run_json(broker: &Broker, args: &[&str]) -> Value {
+    let printed = run(broker, &[args, &["--json"]].concat());
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+/// A group of the newer protocol: one member has all partitions and is to give half of them to another.
+#[test]
+fn groups_of_the_newer_protocol_are_listed_and_described() {
+    let broker = Broker::thalweg(&["group.consumer.assignment.interval.ms=0"]);
+    let mut talk = Talk::new(&broker);
+    await_coordinator(&mut talk);
+    create_topic(&mut talk, "shared", 4, &[]);
+    let records = numbered(talk.base_ms(), 0, 8);
+    append(&mut talk, "shared", 0, &records);
+    let name = group("shown", 0);
+    let (mut a, mut b) = (Member::new(&name, "a"), Member::new(&name, "b"));
+    for member in [&mut a, &mut b] {
+        let joined = talk.quiet(1, &member.join());
+        member.hear(joined);
+    }
+    // The offset of partition 0 is 5 from now on.
+    let taken = talk.quiet(9, &commit(&a, a.epoch)).expect("OffsetCommit is answered");
+    assert_eq!(taken.topics[0].partitions[0].error_code, 0, "{taken:?}");
+
+    let listed = run_json(&broker, &["group", "list"]);
+    let ours = json!({
+        "group": "shown-0", "state": "Reconciling", "type": "consumer", "protocol_type": "consumer",
+    });
+    assert_eq!(listed, json!([ours]));
+    let shown = run_json(&broker, &["group", "describe", "shown-0"]);
+    assert_eq!(
+        (&shown["state"], &shown["protocol"], &shown["lag"]),
+        (&json!("Reconciling"), &json!("uniform"), &json!(3)),
+        "{shown}"
+    );
+    assert_eq!((&shown["epoch"], &shown["assignment_epoch"]), (&json!(3), &json!(3)), "{shown}");
+    let members = shown["members"].as_array().expect("members");
+    let counts = |member: &Value| {
+        (member["epoch"].clone(), member["assigned"].clone(), member["target"].clone())
+    };
+    let counts: Vec<_> = members.iter().map(counts).collect();
+    let row =
+        |epoch: i32, assigned: i32, target: i32| (json!(epoch), json!(assigned), json!(target));
+    assert_eq!(counts, [row(2, 4, 2), row(3, 0, 2)], "{shown}");
+    let text = run(&broker, &["group", "describe", "shown-0"]);
+    assert!(text.contains("epoch     3, its assignment 3"), "{text}");
+}
+
+#[test]
+fn an_open_transaction_is_aborted_in_its_partition_and_none_that_is_coordinated_hangs() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    make_the_inner_topic(&mut talk);
+    create_topic(&mut talk, "marked", 1, &[]);
+    let records = numbered(talk.base_ms(), 0, 3);
+    append(&mut talk, "marked", 0, &records);
+    let me = begin(&mut talk, "open");
+    talk.quiet::<AddPartitionsToTxnRequest>(3, &add(me, 3, &[("marked", &[0])]));
+    let first = send("marked", me, &batch(&talk, me, 0, 2));
+    let sent = talk.quiet::<ProduceRequest>(11, &first).expect("Produce is answered");
+    assert_eq!(sent.responses[0].partition_responses[0].error_code, 0, "{sent:?}");
+
+    let hanging = ["transaction", "find-hanging", "--older-than", "0"];
+    assert_eq!(run_json(&broker, &hanging), json!([]), "its coordinator knows of it");
+    let abort = ["transaction", "abort", "marked", "-p", "0", "-s", "3"];
+    let shown = run_json(&broker, &abort);
+    assert_eq!((&shown["producer_id"], &shown["aborted"]), (&json!(me.producer), &json!(false)));
+    assert_eq!(run_json(&broker, &abort)["aborted"], json!(false), "nothing was done by that");
+    let done = run_json(&broker, &[&abort[..], &["--execute"]].concat());
+    assert_eq!(done["aborted"], json!(true));
+    let address = broker.address.to_string();
+    let again = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(abort)
+        .args(["--broker", &address])
+        .output()
+        .expect("the program starts");
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(!again.status.success() && said.contains("no open transaction"), "{said}");
+    // The coordinator's own end finds the transaction over in the partition, and is content.
+    let ended = talk.quiet(4, &end(me, false)).expect("EndTxn is answered");
+    assert_eq!(ended.error_code, 0, "{ended:?}");
+}
