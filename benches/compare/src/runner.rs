@@ -65,26 +65,39 @@ impl Runner<'_> {
                 } else {
                     "warm-up".to_owned()
                 };
-                match row.turn(&mut stage, system) {
-                    Ok(measured) => {
-                        eprintln!("  {title:<10} {:<8} {}", system.name(), brief(&measured));
-                        self.disturbed(row, system, &title, stage.take_disturbance());
-                        if counts {
-                            self.add(row, system, measured);
-                        }
-                    }
-                    Err(error) => {
-                        // A system that failed once would only fail again; the other one goes on.
-                        let remark = format!(
-                            "{}: {} failed in {title}: {error:#}",
-                            row.name(),
-                            system.name()
-                        );
-                        eprintln!("  {remark}");
-                        self.remarks.push(remark);
-                        systems.retain(|other| *other != system);
-                    }
+                let turn = row.turn(&mut stage, system);
+                let Some(measured) = self.said(row, system, &title, turn) else {
+                    // A system that failed once would only fail again; the other one goes on.
+                    systems.retain(|other| *other != system);
+                    continue;
+                };
+                self.disturbed(row, system, &title, stage.take_disturbance());
+                if counts {
+                    self.add(row, system, measured);
                 }
+            }
+        }
+    }
+
+    /// Says how a turn went; none if it failed.
+    fn said(
+        &mut self,
+        row: &dyn Row,
+        system: System,
+        title: &str,
+        turn: anyhow::Result<Vec<Measured>>,
+    ) -> Option<Vec<Measured>> {
+        match turn {
+            Ok(measured) => {
+                eprintln!("  {title:<10} {:<8} {}", system.name(), brief(&measured));
+                Some(measured)
+            }
+            Err(error) => {
+                let remark =
+                    format!("{}: {} failed in {title}: {error:#}", row.name(), system.name());
+                eprintln!("  {remark}");
+                self.remarks.push(remark);
+                None
             }
         }
     }

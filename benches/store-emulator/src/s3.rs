@@ -322,7 +322,6 @@ impl S3 for Face {
         }
         Ok(S3Response::new(CreateBucketOutput {
             location: Some(format!("/{}", request.input.bucket)),
-            ..Default::default()
         }))
     }
 

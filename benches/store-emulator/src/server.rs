@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use hyper::{Request, body::Incoming};
+use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use s3s::{
+    Body, HttpError,
+    auth::SimpleAuth,
+    service::{S3Service, S3ServiceBuilder},
+};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -28,14 +32,8 @@ pub async fn serve(
         stream.set_nodelay(true).context("could not set TCP_NODELAY")?;
         let (s3, emulator) = (s3.clone(), Arc::clone(&emulator));
         tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                let (s3, emulator) = (s3.clone(), Arc::clone(&emulator));
-                async move {
-                    if request.uri().path().starts_with(admin::PREFIX) {
-                        return Ok(admin::answer(&emulator, request.method(), request.uri()));
-                    }
-                    s3.call(request.map(Into::into)).await
-                }
+            let service = hyper::service::service_fn(move |request| {
+                answer(s3.clone(), Arc::clone(&emulator), request)
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -45,4 +43,16 @@ pub async fn serve(
             let _ = connection.await;
         });
     }
+}
+
+/// Answers the emulator's own pages, and S3's requests.
+async fn answer(
+    s3: S3Service,
+    emulator: Arc<Emulator>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, HttpError> {
+    if request.uri().path().starts_with(admin::PREFIX) {
+        return Ok(admin::answer(&emulator, request.method(), request.uri()));
+    }
+    s3.call(request.map(Into::into)).await
 }

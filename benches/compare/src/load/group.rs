@@ -46,27 +46,30 @@ impl Start {
 }
 
 impl Group<'_> {
-    /// The time of each rebalance, from the first request to the last assignment.
-    pub fn run(&self) -> anyhow::Result<Vec<Duration>> {
+    /// The time of each rebalance, from the first request to the last assignment, and the members as they are then.
+    pub fn run(&self) -> anyhow::Result<(Vec<Duration>, Vec<Joined>)> {
         let complete: Vec<AtomicI32> = (0..=self.rounds).map(|_| AtomicI32::new(-1)).collect();
         let start = Start::default();
         let times: Mutex<Vec<(u32, Instant, Instant)>> = Mutex::default();
-        let member = || -> anyhow::Result<()> {
+        let member = || -> anyhow::Result<Joined> {
             let mut connection = Groups::open(self.address)?;
-            let mut id = String::new();
+            let mut joined = Joined::default();
             for round in 0..=self.rounds {
                 start.together(self.members * (round as usize + 1))?;
                 let began = Instant::now();
                 let complete = &complete[round as usize];
-                id = self.rejoin(&mut connection, id, round, complete)?;
-                times.lock().expect("no holder panics").push((round, began, Instant::now()));
+                let ended;
+                (joined, ended) = self.rejoin(&mut connection, joined, round, complete)?;
+                times.lock().expect("no holder panics").push((round, began, ended));
             }
-            Ok(())
+            Ok(joined)
         };
-        thread::scope(|scope| {
+        let members = thread::scope(|scope| {
             let member = || member().inspect_err(|_| start.failed.store(true, Ordering::Relaxed));
             let threads: Vec<_> = (0..self.members).map(|_| scope.spawn(member)).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().expect("members do not panic"))
+            let joined =
+                threads.into_iter().map(|thread| thread.join().expect("members do not panic"));
+            joined.collect::<Result<Vec<_>, _>>()
         })?;
         let times = times.into_inner().expect("no holder panics");
         let round = |wanted: u32| {
@@ -75,31 +78,31 @@ impl Group<'_> {
             let ended = of_round().map(|(.., ended)| *ended).max();
             began.zip(ended).map_or(Duration::ZERO, |(began, ended)| ended - began)
         };
-        Ok((1..=self.rounds).map(round).collect())
+        Ok(((1..=self.rounds).map(round).collect(), members))
     }
 
-    /// Until a generation with all members has given this one its assignment. `complete`: that generation, once the
-    /// leader knows it.
+    /// Until a generation with all members has given this one its assignment, and when it did. `complete`: that
+    /// generation, once the leader knows it.
     fn rejoin(
         &self,
         connection: &mut Groups,
-        mut member: String,
+        mut member: Joined,
         round: u32,
         complete: &AtomicI32,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<(Joined, Instant)> {
         let began = Instant::now();
         loop {
             ensure!(began.elapsed() < Duration::from_secs(60), "{} does not settle", self.name);
-            let joined = connection.join(self.name, &member, round)?;
-            member.clone_from(&joined.member);
-            if !connection.sync(self.name, &joined)? {
+            member = connection.join(self.name, &member.member, round)?;
+            if !connection.sync(self.name, &member)? {
                 continue;
             }
-            if joined.members.len() == self.members {
-                complete.store(joined.generation, Ordering::Release);
+            let ended = Instant::now();
+            if member.members.len() == self.members {
+                complete.store(member.generation, Ordering::Release);
             }
-            if self.stands(connection, &joined, complete)? {
-                return Ok(member);
+            if self.stands(connection, &member, complete)? {
+                return Ok((member, ended));
             }
         }
     }
@@ -123,7 +126,8 @@ impl Group<'_> {
                 return Ok(false);
             }
             ensure!(began.elapsed() < Duration::from_secs(60), "{} does not settle", self.name);
-            thread::sleep(Duration::from_millis(1));
+            // The time that counts was taken: so many threads had better not wake often.
+            thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -131,10 +131,7 @@ impl Paced {
             let (warmed, warm) = std::sync::mpsc::channel();
             let event = scope.spawn(move || if warm.recv().is_ok() { during() } else { Ok(()) });
             let sent = self.send(&producer, began, &seen, warmed);
-            let flushed = sent.and_then(|()| {
-                self.await_delivery(&producer, &seen);
-                Ok(())
-            });
+            let flushed = sent.map(|()| self.await_delivery(&producer, &seen));
             stop.store(true, Ordering::Relaxed);
             polling.join().expect("the poller does not panic");
             consuming.join().expect("the consumer does not panic")?;

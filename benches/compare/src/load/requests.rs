@@ -59,20 +59,27 @@ impl Repeated {
         let (count, record) = (Arc::clone(&answered), Arc::clone(&latencies));
         let thread = std::thread::Builder::new().name("requests".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async move {
-                let mut tasks = tokio::task::JoinSet::new();
-                for number in 0..self.requests.len() {
-                    let (load, count, record, stopped) =
-                        (self.clone(), Arc::clone(&count), Arc::clone(&record), stopped.clone());
-                    tasks.spawn(async move { load.ask(number, &count, &record, &stopped).await });
-                }
-                while let Some(ended) = tasks.join_next().await {
-                    ended.context("a connection's task panicked")??;
-                }
-                Ok(())
-            })
+            runtime.block_on(self.ask_all(count, record, stopped))
         })?;
         Ok(Running { answered, latencies, stop, thread })
+    }
+
+    async fn ask_all(
+        self,
+        answered: Arc<AtomicU64>,
+        latencies: Arc<Latencies>,
+        stopped: tokio::sync::watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..self.requests.len() {
+            let (load, count, record, stopped) =
+                (self.clone(), Arc::clone(&answered), Arc::clone(&latencies), stopped.clone());
+            tasks.spawn(async move { load.ask(number, &count, &record, &stopped).await });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.context("a connection's task panicked")??;
+        }
+        Ok(())
     }
 
     async fn ask(

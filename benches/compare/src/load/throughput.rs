@@ -82,7 +82,7 @@ impl Volume {
 
     /// Produces all records and waits for every acknowledgement.
     pub fn produce(&self, settings: &Settings) -> anyhow::Result<Done> {
-        let producer = Producer::new(&[self.topic.clone()], settings, None)?;
+        let producer = Producer::new(std::slice::from_ref(&self.topic), settings, None)?;
         let began = Instant::now();
         self.send(&producer, 0..self.records)?;
         producer.flush(Duration::from_secs(120))?;
@@ -91,7 +91,7 @@ impl Volume {
 
     /// The same in transactions of `each` records, one after another.
     pub fn produce_in_transactions(&self, settings: &Settings, each: u64) -> anyhow::Result<Done> {
-        let producer = Producer::new(&[self.topic.clone()], settings, None)?;
+        let producer = Producer::new(std::slice::from_ref(&self.topic), settings, None)?;
         producer.init_transactions(Duration::from_secs(60))?;
         let began = Instant::now();
         let mut first = 0;
@@ -133,7 +133,8 @@ impl Volume {
 
     /// Consumes all records of the topic from its beginning.
     pub fn consume(&self, settings: &Settings) -> anyhow::Result<Done> {
-        let mut consumer = Consumer::new(&[self.topic.clone()], self.partitions, settings)?;
+        let mut consumer =
+            Consumer::new(std::slice::from_ref(&self.topic), self.partitions, settings)?;
         let mut left = self.records;
         let mut bytes = 0u64;
         let opened = Instant::now();

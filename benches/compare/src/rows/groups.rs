@@ -1,25 +1,39 @@
-//! Groups: commits, rebalances, and the way back of a coordinator that holds many.
+//! Groups: commits, rebalances, heartbeats.
 
-use std::time::{Duration, Instant};
-
-use anyhow::ensure;
+use std::time::Duration;
 
 use super::{Measured, Row};
 use crate::{
-    load::{group::Group, requests::Repeated},
+    load::{
+        consumer_group::ConsumerGroup, group::Group, heartbeats::Heartbeats, requests::Repeated,
+    },
     report::{Better, Figure},
     stage::{Place, Stage},
-    system::{Setup, System},
-    wire::{Admin, Groups, OFFSET_COMMIT, Topic, check_committed, commit_request, require},
+    system::System,
+    wire::{
+        CONSUMER_GROUP_HEARTBEAT, Groups, OFFSET_COMMIT, check_committed, check_heartbeat,
+        commit_request, heartbeat_request, require,
+    },
 };
 
+/// Members of each group whose heartbeats are measured.
+const MEMBERS: usize = 10;
+
 struct Commits;
-struct Rebalance;
-struct Failover;
+/// Members.
+struct Rebalance(usize);
+struct Converge;
+struct Heartbeat;
 
 /// The rows.
 pub(super) fn rows() -> Vec<Box<dyn Row>> {
-    vec![Box::new(Commits), Box::new(Rebalance), Box::new(Failover)]
+    vec![
+        Box::new(Commits),
+        Box::new(Rebalance(100)),
+        Box::new(Rebalance(1_000)),
+        Box::new(Converge),
+        Box::new(Heartbeat),
+    ]
 }
 
 impl Row for Commits {
@@ -70,28 +84,35 @@ impl Row for Commits {
 
 impl Row for Rebalance {
     fn name(&self) -> String {
-        "group-rebalance".to_owned()
+        format!("group-rebalance-{}", self.0)
     }
 
     fn about(&self) -> String {
-        "a classic group of 100 members that all join anew at once: from the first JoinGroup to the last assignment".to_owned()
+        let members = self.0;
+        format!(
+            "a classic group of {members} members with ten partitions each that all join anew at once: from the first \
+             JoinGroup to the last assignment"
+        )
+    }
+
+    fn warm_up_turns(&self) -> usize {
+        1
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const TIME: Figure = Figure::new("rebalance", "ms", Better::Lower, 1);
-        const SLOWEST: Figure = Figure::new("slowest of 10", "ms", Better::Lower, 1);
-        const ROUNDS: u32 = 10;
+        const SLOWEST: Figure = Figure::new("slowest", "ms", Better::Lower, 1);
         stage.open(system, Place::Memory)?;
         let address = stage.address(system);
         require(&address, system.name(), OFFSET_COMMIT)?;
         let topic = stage.topic(system, 1, &[])?;
         Groups::open(&address)?.commit(&topic, &topic, 1)?;
         let name = format!("{topic}-members");
-        let group = Group { address: &address, name: &name, members: 100, rounds: ROUNDS };
-        let mut times = stage.metered(system, || group.run())?.result;
+        let rounds = if self.0 > 100 { 3 } else { 10 };
+        let group = Group { address: &address, name: &name, members: self.0, rounds };
+        let (mut times, _) = stage.metered(system, || group.run())?.result;
         stage.drop_topic(system, &topic)?;
         times.sort_unstable();
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
         Ok(vec![
             Measured::new(TIME, milliseconds(times[times.len() / 2])),
             Measured::new(SLOWEST, milliseconds(times[times.len() - 1])),
@@ -99,14 +120,58 @@ impl Row for Rebalance {
     }
 }
 
-impl Row for Failover {
+impl Row for Converge {
     fn name(&self) -> String {
-        "group-failover".to_owned()
+        "group-converge".to_owned()
     }
 
     fn about(&self) -> String {
-        "kill -9 of the coordinator of 2,000 groups with committed offsets, then the same directory again: from the new \
-         process's start until every group has its offset"
+        "a consumer group (KIP-848) of 1,000 members on ten topics of 1,000 partitions that all join at once: until every \
+         partition is owned; then one member more"
+            .to_owned()
+    }
+
+    fn warm_up_turns(&self) -> usize {
+        1
+    }
+
+    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const FORMED: Figure = Figure::new("formed", "ms", Better::Lower, 0);
+        const JOINED: Figure = Figure::new("one more joined", "ms", Better::Lower, 0);
+        const MOVED: Figure = Figure::new("moved for it", "partitions", Better::Lower, 0);
+        const TOPICS: usize = 10;
+        stage.open(system, Place::Memory)?;
+        let address = stage.address(system);
+        require(&address, system.name(), CONSUMER_GROUP_HEARTBEAT)?;
+        let members = usize::try_from(stage.scaled(1_000))?;
+        let topics = (0..TOPICS)
+            .map(|_| stage.topic(system, i32::try_from(members)?, &[]))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Groups::open(&address)?.commit(&topics[0], &topics[0], 1)?;
+        let name = format!("{}-members", topics[0]);
+        let group = ConsumerGroup {
+            address: &address,
+            name: &name,
+            topics: topics.clone(),
+            partitions: TOPICS * members,
+        };
+        let converged = stage.metered(system, || group.run(members))?.result;
+        topics.iter().try_for_each(|topic| stage.drop_topic(system, topic))?;
+        Ok(vec![
+            Measured::new(FORMED, milliseconds(converged.formed)),
+            Measured::new(JOINED, milliseconds(converged.joined)),
+            Measured::new(MOVED, converged.moved as f64),
+        ])
+    }
+}
+
+impl Row for Heartbeat {
+    fn name(&self) -> String {
+        "group-heartbeats".to_owned()
+    }
+
+    fn about(&self) -> String {
+        "10,000 members of 1,000 classic groups that do nothing but send a heartbeat every 3 s, over 64 connections"
             .to_owned()
     }
 
@@ -114,49 +179,62 @@ impl Row for Failover {
         0
     }
 
+    fn rounds_max(&self) -> usize {
+        3
+    }
+
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
-        const BACK: Figure = Figure::new("every group back", "ms", Better::Lower, 0);
-        const FIRST: Figure = Figure::new("first group back", "ms", Better::Lower, 0);
-        const LOST: Figure = Figure::new("committed offsets lost", "groups", Better::Lower, 0);
-        let store = stage.store(system, Place::Directory)?;
-        let setup = Setup::new(stage.scratch.directory(system.name())?, store);
-        let broker = stage.launcher.start(system, &setup)?;
-        require(&broker.address, system.name(), OFFSET_COMMIT)?;
-        let topic = Topic::new("orders", 1);
-        Admin::open(&broker.address)?.create(&topic)?;
-        let groups: Vec<String> =
-            (0..stage.scaled(2_000)).map(|number| format!("group-{number}")).collect();
-        let mut connection = Groups::open(&broker.address)?;
-        for (group, offset) in groups.iter().zip(1..) {
-            connection.commit(group, &topic.name, offset)?;
-        }
-        broker.kill();
-        let began = Instant::now();
-        let broker = stage.launcher.start(system, &setup)?;
-        let mut connection = Groups::open(&broker.address)?;
-        let (mut first, mut lost) = (None, 0);
-        for (group, offset) in groups.iter().zip(1..) {
-            let found = await_offset(&mut connection, group, &topic.name)?;
-            first.get_or_insert_with(|| began.elapsed());
-            lost += u32::from(found != offset);
-        }
-        let back = began.elapsed();
-        let first = first.unwrap_or(back);
+        const PER: Figure = Figure::new("broker CPU", "us/heartbeat", Better::Lower, 1);
+        const P50: Figure = Figure::new("p50", "ms", Better::Lower, 2);
+        const P99: Figure = Figure::new("p99", "ms", Better::Lower, 2);
+        stage.close(system);
+        stage.open(system, Place::Memory)?;
+        let address = stage.address(system);
+        require(&address, system.name(), OFFSET_COMMIT)?;
+        let topic = stage.topic(system, 1, &[])?;
+        Groups::open(&address)?.commit(&topic, &topic, 1)?;
+        let groups = usize::try_from(stage.scaled(1_000))?;
+        let requests = members_of(&address, groups)?;
+        stage.settle();
+        let heartbeats = Heartbeats {
+            address: &address,
+            requests,
+            connections: 64,
+            interval: Duration::from_secs(3),
+            duration: stage.seconds(9.0),
+            check: check_heartbeat,
+        };
+        let metered = stage.metered(system, || heartbeats.run())?;
+        let latencies = metered.result;
         Ok(vec![
-            Measured::new(BACK, back.as_secs_f64() * 1_000.0),
-            Measured::new(FIRST, first.as_secs_f64() * 1_000.0),
-            Measured::new(LOST, f64::from(lost)),
+            Measured::new(P50, latencies.quantile_ms(0.5)),
+            Measured::new(P99, latencies.quantile_ms(0.99)),
+            Measured::new(PER, metered.reading.processes[0] * 1e6 / latencies.count() as f64),
         ])
     }
 }
 
-fn await_offset(connection: &mut Groups, group: &str, topic: &str) -> anyhow::Result<i64> {
-    let began = Instant::now();
-    loop {
-        if let Some(offset) = connection.committed(group, topic)? {
-            return Ok(offset);
+/// Forms so many groups, a few at a time; the heartbeats of all their members.
+fn members_of(address: &str, groups: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+    const AT_ONCE: usize = 8;
+    let share = |first: usize| -> anyhow::Result<Vec<Vec<u8>>> {
+        let mut requests = Vec::new();
+        for number in (first..groups).step_by(AT_ONCE) {
+            let name = format!("heartbeats-{number}");
+            let group = Group { address, name: &name, members: MEMBERS, rounds: 0 };
+            let (_, members) = group.run()?;
+            requests.extend(members.iter().map(|member| heartbeat_request(&name, member)));
         }
-        ensure!(began.elapsed() < Duration::from_secs(120), "{group} is not back in 120 s");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+        Ok(requests)
+    };
+    let share = &share;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE).map(|first| scope.spawn(move || share(first))).collect();
+        let shares = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        Ok(shares.collect::<Result<Vec<_>, _>>()?.concat())
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }

@@ -1,6 +1,7 @@
 //! The rows of the table: each a load, the figures that it gives, and what the project demands of them.
 
 mod backlog;
+mod failover;
 mod groups;
 mod idle;
 mod latency;
@@ -87,6 +88,7 @@ pub fn catalogue() -> Vec<Box<dyn Row>> {
     rows.extend(throughput::consume_rows());
     rows.extend(requests::rows());
     rows.extend(groups::rows());
+    rows.extend(failover::rows());
     rows.extend(transactions::rows());
     rows.extend(latency::rows());
     rows.extend(backlog::rows());

@@ -10,13 +10,19 @@ const fn both(bound: f64, of_kafka: f64) -> Target {
     Target { absolute: Some(bound), of_kafka: Some(of_kafka) }
 }
 
-const TARGETS: [(&str, &str, Target); 24] = [
+const TARGETS: [(&str, &str, Target); 30] = [
     ("produce-1k-1p-none", "broker CPU", both(0.9, 0.35)),
     ("produce-1k-1p-none", "rate", both(600.0, 1.0)),
     ("produce-100b-1p-none", "records", both(1_800.0, 1.0)),
     ("consume-1k-1p-none", "broker CPU", both(0.4, 1.0)),
     ("requests", "broker CPU", absolute(25.0)),
     ("window", "efficiency", absolute(0.95)),
+    ("group-heartbeats", "p99", absolute(10.0)),
+    ("group-rebalance-1000", "rebalance", absolute(3_000.0)),
+    ("group-converge", "moved for it", absolute(10.0)),
+    ("group-replay", "every group back", absolute(2_000.0)),
+    ("group-replay", "committed offsets lost", absolute(0.0)),
+    ("group-failover", "committed offsets lost", absolute(0.0)),
     ("latency-s3-standard", "produce p50 over floor", absolute(10.0)),
     ("latency-s3-standard", "produce p99 over floor", absolute(10.0)),
     ("latency-s3-standard", "end-to-end p99 over produce p99", absolute(10.0)),

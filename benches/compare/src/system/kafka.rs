@@ -1,6 +1,6 @@
 //! Apache Kafka in KRaft's combined mode, with the settings of a broker that is to be fast: no fsync, a 1 GB heap.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 
@@ -60,7 +60,7 @@ impl KafkaInstall {
     }
 }
 
-fn text(data: &PathBuf, [broker, controller]: [u16; 2], further: &[String]) -> String {
+fn text(data: &Path, [broker, controller]: [u16; 2], further: &[String]) -> String {
     let mut lines = vec![
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),

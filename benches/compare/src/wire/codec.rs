@@ -1,6 +1,6 @@
 //! Kafka's primitive types, big-endian.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 /// Builds a request.
 #[derive(Debug, Default, Clone)]
@@ -50,7 +50,22 @@ impl Writer {
 
     /// A varint with zigzag, as records have them.
     pub fn varint(&mut self, value: i64) -> &mut Self {
-        let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+        self.unsigned(((value << 1) ^ (value >> 63)) as u64)
+    }
+
+    /// A count of a flexible version: null is 0.
+    pub fn compact_length(&mut self, value: Option<usize>) -> &mut Self {
+        self.unsigned(value.map_or(0, |value| value as u64 + 1))
+    }
+
+    /// A string of a flexible version, or null.
+    pub fn compact(&mut self, value: Option<&str>) -> &mut Self {
+        self.compact_length(value.map(str::len));
+        self.0.extend(value.unwrap_or_default().as_bytes());
+        self
+    }
+
+    fn unsigned(&mut self, mut rest: u64) -> &mut Self {
         while rest >= 0x80 {
             self.0.push((rest as u8) | 0x80);
             rest >>= 7;
@@ -101,6 +116,39 @@ impl<'a> Reader<'a> {
     pub fn string(&mut self) -> anyhow::Result<String> {
         let bytes = self.i16()?.max(0);
         Ok(String::from_utf8_lossy(self.take(bytes as usize)?).into_owned())
+    }
+
+    /// A count or length of a flexible version; null is 0.
+    pub fn compact_count(&mut self) -> anyhow::Result<usize> {
+        Ok(self.unsigned()?.saturating_sub(1) as usize)
+    }
+
+    /// A string of a flexible version; null is empty.
+    pub fn compact(&mut self) -> anyhow::Result<String> {
+        let bytes = self.compact_count()?;
+        Ok(String::from_utf8_lossy(self.take(bytes)?).into_owned())
+    }
+
+    /// Passes over tagged fields.
+    pub fn skip_tags(&mut self) -> anyhow::Result<()> {
+        for _ in 0..self.unsigned()? {
+            self.unsigned()?;
+            let bytes = self.unsigned()?;
+            self.take(usize::try_from(bytes)?)?;
+        }
+        Ok(())
+    }
+
+    fn unsigned(&mut self) -> anyhow::Result<u32> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            let byte = self.take(1)?[0];
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        bail!("a varint without an end")
     }
 
     /// An array's count; null is 0.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::Writer;
+use super::{Reader, Writer};
 
 /// Longer answers are an error of the broker's.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -55,7 +55,21 @@ impl Connection {
     /// Asks, and waits for the answer's body.
     pub fn ask(&mut self, api: i16, version: i16, body: &[u8]) -> anyhow::Result<Vec<u8>> {
         self.correlation += 1;
-        self.stream.write_all(&frame(api, version, self.correlation, body))?;
+        self.exchange(&frame(api, version, self.correlation, body))
+    }
+
+    /// Asks in a flexible version: header version 2, and 1 of the answer.
+    pub fn ask_flexible(&mut self, api: i16, version: i16, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+        self.correlation += 1;
+        let tagged = [&[0], body].concat();
+        let answer = self.exchange(&frame(api, version, self.correlation, &tagged))?;
+        let mut reader = Reader(&answer);
+        reader.skip_tags()?;
+        Ok(reader.0.to_vec())
+    }
+
+    fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+        self.stream.write_all(request)?;
         let mut buffer = Vec::new();
         let correlation = answers(&mut self.stream, &mut buffer)?;
         ensure!(

@@ -1,6 +1,9 @@
 //! Classic groups and committed offsets, on one connection a member.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use anyhow::{bail, ensure};
 
@@ -9,6 +12,11 @@ use super::{Connection, Reader, Writer, frame};
 /// The API's key; a broker that serves it has groups.
 pub const OFFSET_COMMIT: i16 = 8;
 const OFFSET_COMMIT_VERSION: i16 = 7;
+const HEARTBEAT: i16 = 12;
+const HEARTBEAT_VERSION: i16 = 3;
+/// Long enough for members that are silent while others form their groups.
+const SESSION_TIMEOUT_MS: i32 = 300_000;
+const REBALANCE_TIMEOUT_MS: i32 = 60_000;
 
 const REBALANCE_IN_PROGRESS: i16 = 27;
 const MEMBER_ID_REQUIRED: i16 = 79;
@@ -33,16 +41,39 @@ pub struct Joined {
 
 /// The whole frame of a commit of one offset by a consumer that is in no group.
 pub fn commit_request(group: &str, topic: &str, partition: i32, offset: i64) -> Vec<u8> {
-    let body = commit_body(group, topic, partition, offset);
+    let body = commit_body(group, topic, partition..partition + 1, offset);
     frame(OFFSET_COMMIT, OFFSET_COMMIT_VERSION, 1, &body)
 }
 
-fn commit_body(group: &str, topic: &str, partition: i32, offset: i64) -> Vec<u8> {
+fn commit_body(group: &str, topic: &str, partitions: Range<i32>, offset: i64) -> Vec<u8> {
     let mut body = Writer::default();
     body.string(Some(group)).i32(-1).string(Some("")).string(None);
-    body.length(1).string(Some(topic)).length(1);
-    body.i32(partition).i64(offset).i32(-1).string(Some(""));
+    body.length(1).string(Some(topic)).length(partitions.len());
+    for partition in partitions {
+        body.i32(partition).i64(offset).i32(-1).string(Some(""));
+    }
     body.0
+}
+
+/// The whole frame of a member's heartbeat.
+pub fn heartbeat_request(group: &str, joined: &Joined) -> Vec<u8> {
+    frame(HEARTBEAT, HEARTBEAT_VERSION, 1, &membership(group, joined).0)
+}
+
+/// Fails on the error of a Heartbeat answer.
+pub fn check_heartbeat(answer: &[u8]) -> anyhow::Result<()> {
+    let mut reader = Reader(answer);
+    reader.i32()?;
+    let code = reader.i16()?;
+    ensure!(code == 0, "a heartbeat was refused: code {code}");
+    Ok(())
+}
+
+/// How requests of a generation's members begin.
+fn membership(group: &str, joined: &Joined) -> Writer {
+    let mut body = Writer::default();
+    body.string(Some(group)).i32(joined.generation).string(Some(&joined.member)).string(None);
+    body
 }
 
 /// Fails on the first error of an OffsetCommit answer.
@@ -76,12 +107,23 @@ impl Groups {
 
     /// Commits one offset; waits for the group's coordinator to have loaded. FindCoordinator makes its topic.
     pub fn commit(&mut self, group: &str, topic: &str, offset: i64) -> anyhow::Result<()> {
+        self.commit_all(group, topic, 0..1, offset)
+    }
+
+    /// Commits the same offset of many partitions; as [`Groups::commit`].
+    pub fn commit_all(
+        &mut self,
+        group: &str,
+        topic: &str,
+        partitions: Range<i32>,
+        offset: i64,
+    ) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
             let mut find = Writer::default();
             find.string(Some(group)).i8(0);
             self.0.ask(10, 2, &find.0)?;
-            let body = commit_body(group, topic, 0, offset);
+            let body = commit_body(group, topic, partitions.clone(), offset);
             let code = committed_code(&self.0.ask(OFFSET_COMMIT, OFFSET_COMMIT_VERSION, &body)?)?;
             if code == 0 {
                 return Ok(());
@@ -123,7 +165,7 @@ impl Groups {
         let mut member = member.to_owned();
         loop {
             let mut body = Writer::default();
-            body.string(Some(group)).i32(60_000).i32(60_000);
+            body.string(Some(group)).i32(SESSION_TIMEOUT_MS).i32(REBALANCE_TIMEOUT_MS);
             body.string(Some(&member)).string(None).string(Some("consumer"));
             let metadata = round.to_be_bytes();
             body.length(1).string(Some("range")).length(metadata.len());
@@ -154,9 +196,9 @@ impl Groups {
 
     /// Takes its assignment, and gives all if it leads; false if the group rebalances again.
     pub fn sync(&mut self, group: &str, joined: &Joined) -> anyhow::Result<bool> {
-        const ASSIGNMENT: [u8; 32] = [7; 32];
-        let mut body = Writer::default();
-        body.string(Some(group)).i32(joined.generation).string(Some(&joined.member)).string(None);
+        // As long as one of ten partitions of a topic.
+        const ASSIGNMENT: [u8; 64] = [7; 64];
+        let mut body = membership(group, joined);
         body.length(joined.members.len());
         for member in &joined.members {
             body.string(Some(member)).length(ASSIGNMENT.len());
@@ -167,9 +209,7 @@ impl Groups {
 
     /// Whether the generation still stands.
     pub fn heartbeat(&mut self, group: &str, joined: &Joined) -> anyhow::Result<bool> {
-        let mut body = Writer::default();
-        body.string(Some(group)).i32(joined.generation).string(Some(&joined.member)).string(None);
-        self.took_part(12, &body)
+        self.took_part(HEARTBEAT, &membership(group, joined))
     }
 
     fn took_part(&mut self, api: i16, body: &Writer) -> anyhow::Result<bool> {
