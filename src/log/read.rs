@@ -48,7 +48,7 @@ pub struct ReadBounds {
 /// What was read.
 #[derive(Debug)]
 pub struct Read {
-    /// Whole batches in offset order, as slices of what lies in memory.
+    /// Whole batches in offset order, as slices of what lies in memory: cut anywhere, also within a batch.
     pub slices: Vec<Bytes>,
     /// Their sum.
     pub bytes: usize,
@@ -56,6 +56,17 @@ pub struct Read {
     pub offsets: Offsets,
     /// With read_committed: aborted transactions that have records in what was read.
     pub aborted: Option<Vec<AbortedTxn>>,
+}
+
+impl Read {
+    /// The batches in one piece: copied only if they lie in several.
+    #[must_use]
+    pub fn whole(&self) -> Bytes {
+        match &self.slices[..] {
+            [only] => only.clone(),
+            several => several.concat().into(),
+        }
+    }
 }
 
 /// A run of batches to take from one slot.
@@ -148,11 +159,12 @@ impl Partition {
             Isolation::ReadCommitted if slices.is_empty() => Some(Vec::new()),
             Isolation::ReadCommitted => {
                 let state = self.lock();
-                if !state.aborted.any_from(bounds.offset) {
+                let aborted = &state.producers.known().aborted;
+                if !aborted.any_from(bounds.offset) {
                     return Some(Vec::new());
                 }
                 let read_to = end_of_batches(slices).map_or(end, |read| read.min(end));
-                Some(state.aborted.between(bounds.offset, read_to))
+                Some(aborted.between(bounds.offset, read_to))
             }
         }
     }

@@ -163,6 +163,26 @@ async fn member(world: &World, group_id: &str) -> JoinAnswer {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_megabytes_of_commits_are_replayed_from_the_store() {
+    // A replay reads them in pieces that end within a batch.
+    const COMMITS: i64 = 128;
+    let mut world = World::new().await;
+    let groups = world.groups();
+    let commits: Vec<_> = (1..=COMMITS).map(|offset| commit("g", 1_000, offset)).collect();
+    let commits = commits.iter().map(|commit| groups.commit(commit));
+    for committed in futures::future::join_all(commits).await {
+        assert!(committed.expect("led here").iter().all(Option::is_none));
+    }
+    world.succeed(true).await;
+    let ready = tokio::time::timeout(Duration::from_secs(60), world.ready("g"));
+    ready.await.expect("it is replayed");
+    let committed = world.committed("g").await;
+    assert_eq!(committed.len(), 1_000);
+    assert!(committed.iter().all(|(.., offset)| *offset == COMMITS));
+    assert_no_panics();
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_and_offsets_outlive_the_broker() {
     for orderly in [true, false] {
         let mut world = World::new().await;

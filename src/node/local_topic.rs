@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
 
 use crate::base::clock::{SharedClock, sleep};
 use crate::base::ids::TopicPartition;
@@ -126,10 +125,11 @@ impl TopicLog for LocalTopic {
             tracing::warn!(topic = self.name, offset = %from, %error, "topic could not be read");
             LogError::Unreadable
         })?;
+        let whole = read.whole();
         let aborted = read.aborted.unwrap_or_default();
         let aborted: Aborted =
             aborted.iter().map(|one| (one.producer_id, one.first_offset)).collect();
-        unpack(joined(&read.slices), 0, from, aborted).map_err(|error| {
+        unpack(whole, 0, from, aborted).map_err(|error| {
             tracing::error!(topic = self.name, offset = %from, %error, "stored batch cannot be read");
             LogError::Unreadable
         })
@@ -178,14 +178,4 @@ impl TopicLog for LocalTopic {
             Err(_) => self.record_bytes_max,
         }
     }
-}
-
-/// Slices may be cut anywhere: batches are read from one piece.
-fn joined(slices: &[Bytes]) -> Bytes {
-    if let [only] = slices {
-        return only.clone();
-    }
-    let mut whole = BytesMut::with_capacity(slices.iter().map(Bytes::len).sum());
-    slices.iter().for_each(|slice| whole.extend_from_slice(slice));
-    whole.freeze()
 }

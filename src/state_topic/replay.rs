@@ -35,13 +35,11 @@ pub(super) async fn replay(
         };
         let read = partition.read(remote, bounds).await?;
         let before = at;
-        for slice in read.slices {
-            log_bytes += slice.len() as u64;
-            at = replay_slice(machine, slice, at).map_err(|error| {
-                tracing::error!(tp = %partition.tp(), offset = %at, %error, "state topic could not be replayed");
-                log::Error::Corrupt { tp: partition.tp(), offset: at }
-            })?;
-        }
+        log_bytes += read.bytes as u64;
+        at = replay_batches(machine, read.whole(), at).map_err(|error| {
+            tracing::error!(tp = %partition.tp(), offset = %at, %error, "state topic could not be replayed");
+            log::Error::Corrupt { tp: partition.tp(), offset: at }
+        })?;
         if at == before {
             // The start of the log may have moved meanwhile; anything else is a hole.
             let log_start = partition.offsets()?.log_start;
@@ -55,15 +53,15 @@ pub(super) async fn replay(
 }
 
 /// Replays whole batches, and returns where they end.
-fn replay_slice(
+fn replay_batches(
     machine: &mut impl Machine,
-    mut slice: Bytes,
+    mut batches: Bytes,
     from: Offset,
 ) -> Result<Offset, record::Error> {
     let mut at = from;
-    while !slice.is_empty() {
-        let batch = ValidBatch::read_stored(&slice)?;
-        slice = slice.slice(batch.total_bytes()..);
+    while !batches.is_empty() {
+        let batch = ValidBatch::read_stored(&batches)?;
+        batches = batches.slice(batch.total_bytes()..);
         replay_batch(machine, &batch, from)?;
         at = batch.header.end_offset();
     }
