@@ -121,13 +121,14 @@ impl Partition {
         let (producer_id, epoch) = (batch.header.producer_id, batch.header.producer_epoch);
         let entry = BatchEntry::new(&batch.header, Marker::NONE);
         let known = matches!(
-            state.producers.admit(&entry, Origin::Client),
+            state.producers.known().states.admit(&entry, Origin::Client),
             Ok(Admission::Duplicate { .. })
         );
-        if known || state.producers.has_open(producer_id, epoch) {
+        if known || state.producers.known().states.has_open(producer_id, epoch) {
             return Ok(None);
         }
-        Ok(Some(state.verifications.start(producer_id, epoch, lowest_sequence, now)))
+        let verifications = &mut state.producers.change().verifications;
+        Ok(Some(verifications.start(producer_id, epoch, lowest_sequence, now)))
     }
 
     /// Ends a producer's transaction here. Every marker goes through this function.
@@ -146,7 +147,7 @@ impl Partition {
         now: Timestamp,
     ) -> Result<MarkerAppended, Error> {
         let mut state = self.lead()?;
-        let admitted = state.producers.admit_marker(marker);
+        let admitted = state.producers.known().states.admit_marker(marker);
         match admitted.map_err(|rejection| self.rejected(&state, rejection))? {
             MarkerAdmission::New => {}
             MarkerAdmission::Written => {
@@ -192,7 +193,7 @@ impl Partition {
         let stable = self.wal.join(&joining)?;
         let bytes = batch.bytes.len() as u64;
         state.joined(stable.slot(), entry.end_offset(), bytes);
-        state.take_up(&entry, stable.slot());
+        state.producers.take_up(&entry, stable.slot());
         state.forget_below(self.wal.tail_first());
         self.metrics.appended_batches.inc();
         self.metrics.appended_bytes.inc_by(bytes);
@@ -205,17 +206,18 @@ impl Partition {
             return Ok(Admission::New);
         }
         let rejected = |rejection| self.rejected(state, rejection);
-        let admission = state.producers.admit(entry, terms.origin).map_err(rejected)?;
+        let known = state.producers.known();
+        let admission = known.states.admit(entry, terms.origin).map_err(rejected)?;
         let opens = Attributes(entry.attributes).is_transactional()
-            && !state.producers.has_open(producer_id, entry.producer_epoch);
+            && !known.states.has_open(producer_id, entry.producer_epoch);
         if admission != Admission::New || terms.origin == Origin::Coordinator {
             return Ok(admission);
         }
-        if opens && !state.verifications.holds(producer_id, terms.guard) {
+        if opens && !known.verifications.holds(producer_id, terms.guard) {
             return Err(rejected(Rejection::NoTransaction { producer_id }));
         }
         // Of a producer that is not known here, an earlier batch may still be on its way to being verified.
-        match state.verifications.lowest_sequence(producer_id) {
+        match known.verifications.lowest_sequence(producer_id) {
             Some(last) if entry.base_sequence > last => {
                 let given = entry.base_sequence;
                 Err(rejected(Rejection::OutOfOrderSequence { producer_id, given, last }))

@@ -13,6 +13,7 @@ mod metrics;
 mod offsets;
 mod partition;
 mod producer_state;
+mod producers;
 mod read;
 mod read_ahead;
 mod rebuild;

@@ -2,23 +2,22 @@
 //!
 //! A lock, not an owner task: every step on it is synchronous and short, and a task would cost two wake-ups a request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::delayed_fetch::Waiters;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::ProducerStates;
+use super::producers::Producers;
 use super::settings::TopicSettings;
 use super::txn_index::TransactionIndex;
-use super::verification::Verifications;
 use super::{Error, Metrics, Offsets};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::manifest::client::EpochStart;
-use crate::record::ControlType;
-use crate::segment::{BatchEntry, PartitionCheckpoint, ProducerSnapshot, Release, ReleaseReason};
+use crate::segment::{PartitionCheckpoint, ProducerSnapshot, Release, ReleaseReason};
 use crate::wal::{Stable, Wal};
 
 /// A shared handle on a partition.
@@ -61,11 +60,7 @@ pub(super) struct State {
     stable_runs: usize,
     pub(super) high_watermark: Offset,
     pub(super) epochs: LeaderEpochs,
-    pub(super) producers: ProducerStates,
-    pub(super) aborted: TransactionIndex,
-    /// Transactions whose marker is not stable yet, by their first offset: to readers they are open still.
-    ending: BTreeMap<Offset, Offset>,
-    pub(super) verifications: Verifications,
+    pub(super) producers: Producers,
     pub(super) settings: Arc<TopicSettings>,
     pub(super) waiters: Waiters,
     /// RELEASE has entered the open slot, or the state could not be rebuilt: nothing is led here any more.
@@ -97,10 +92,7 @@ impl Partition {
             stable_runs: 0,
             high_watermark: start.end,
             epochs: LeaderEpochs::new(start.epochs, start.leader_epoch, start.end),
-            producers: start.producers,
-            aborted: start.aborted,
-            ending: BTreeMap::new(),
-            verifications: Verifications::default(),
+            producers: Producers::new(start.producers, start.aborted),
             settings: start.settings,
             waiters: Waiters::default(),
             closed: start.offline,
@@ -170,7 +162,7 @@ impl Partition {
         let (producers, newest) = {
             let state = self.lead()?;
             let newest = state.tail.back().map(|run| self.wal.wait_for(run.slot));
-            (state.producers.snapshot(), newest)
+            (state.producers.known().states.snapshot(), newest)
         };
         if let Some(newest) = newest {
             newest.wait().await?;
@@ -184,7 +176,7 @@ impl Partition {
         // The manifest never knows more than is stable, and never moves down.
         state.log_start = state.log_start.max(to.min(state.high_watermark));
         let log_start = state.log_start;
-        state.aborted.truncate(log_start);
+        state.producers.truncate(log_start);
     }
 
     pub(super) fn set_settings(&self, settings: Arc<TopicSettings>) {
@@ -193,9 +185,7 @@ impl Partition {
 
     /// Forgets producers that have been idle since `before`; never one with an open transaction.
     pub(super) fn expire_producers(&self, before: Timestamp) {
-        let mut state = self.lock();
-        state.producers.expire(before);
-        state.verifications.expire(before);
+        self.lock().producers.expire(before);
     }
 
     /// Writes the partition's whole state into the open slot.
@@ -239,24 +229,7 @@ impl State {
             self.high_watermark = run.end;
             self.stable_runs += 1;
         }
-        if !self.ending.is_empty() {
-            let high_watermark = self.high_watermark;
-            self.ending.retain(|_, marker| *marker >= high_watermark);
-        }
-    }
-
-    /// Takes up what has joined `slot`.
-    pub(super) fn take_up(&mut self, entry: &BatchEntry, slot: SlotId) {
-        let completed = self.producers.apply(entry, Some(slot));
-        if let Some(completed) = completed {
-            self.aborted.complete(&completed, &self.producers);
-            self.ending.insert(completed.first_offset, completed.last_offset);
-        }
-        // A marker withdraws the right to open a transaction also where the one that ended has no record yet.
-        let ends = matches!(entry.control, ControlType::Commit | ControlType::Abort);
-        if ends || self.producers.has_open(entry.producer_id, entry.producer_epoch) {
-            self.verifications.clear(entry.producer_id);
-        }
+        self.producers.follow(self.high_watermark);
     }
 
     /// Notes that the records up to `end` joined `slot`.
@@ -317,10 +290,8 @@ impl State {
 
     /// The end of what a read_committed consumer sees: below every transaction without a stable marker.
     pub(super) fn last_stable_offset(&self) -> Offset {
-        let open = self.producers.first_unstable_offset();
-        let ending = self.ending.first_key_value().map(|(first, _)| *first);
-        let bounds = [Some(self.high_watermark), open, ending];
-        bounds.into_iter().flatten().min().unwrap_or(self.high_watermark)
+        let open = self.producers.known().first_open();
+        open.map_or(self.high_watermark, |open| open.min(self.high_watermark))
     }
 
     pub(super) fn offsets(&self) -> Offsets {
@@ -334,13 +305,14 @@ impl State {
     }
 
     fn checkpoint(&self, tp: TopicPartition) -> PartitionCheckpoint {
+        let known = self.producers.known();
         PartitionCheckpoint {
             tp,
             leader_epoch: self.epochs.current(),
             end_offset: self.log_end,
-            producers: self.producers.snapshot(),
-            ongoing: self.producers.ongoing(),
-            aborted: self.aborted.snapshot(),
+            producers: known.states.snapshot(),
+            ongoing: known.states.ongoing(),
+            aborted: known.aborted.snapshot(),
         }
     }
 }

@@ -337,6 +337,12 @@ impl ProducerStates {
         });
     }
 
+    /// Of a partition that no producer with an id has written to.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { producers: BTreeMap::new(), open: BTreeMap::new() }
+    }
+
     /// Whether no producer is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {

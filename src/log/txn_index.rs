@@ -11,7 +11,7 @@ use crate::segment::AbortedTxn;
 pub(super) struct TransactionIndex(Vec<AbortedTxn>);
 
 impl TransactionIndex {
-    pub(super) fn new(aborted: Vec<AbortedTxn>) -> Self {
+    pub(super) const fn new(aborted: Vec<AbortedTxn>) -> Self {
         Self(aborted)
     }
 
@@ -41,6 +41,10 @@ impl TransactionIndex {
         let first = self.0.partition_point(|aborted| aborted.last_offset < from);
         let rest = self.0[first..].iter();
         rest.filter(|aborted| aborted.first_offset < to).copied().collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Forgets those that end below `log_start`.

@@ -34,6 +34,10 @@ pub(super) struct Verifications {
 }
 
 impl Verifications {
+    pub(super) const fn new() -> Self {
+        Self { entries: BTreeMap::new(), last: 0 }
+    }
+
     /// The guard of a producer whose batch is to be verified: the same for all of its batches, until one is appended or a
     /// marker ends the transaction.
     pub(super) fn start(
@@ -78,6 +82,11 @@ impl Verifications {
     /// Withdraws the guard: a batch was appended, or a marker.
     pub(super) fn clear(&mut self, producer_id: ProducerId) {
         self.entries.remove(&producer_id);
+    }
+
+    /// Whether no guard was ever given: guards are told apart by their number, so what gave one has to be kept.
+    pub(super) const fn are_unused(&self) -> bool {
+        self.last == 0
     }
 
     /// Forgets what nobody came back for.
