@@ -145,8 +145,10 @@ impl Group<'_> {
                 return Ok(false);
             }
             ensure!(began.elapsed() < Duration::from_secs(60), "{} does not settle", self.name);
-            // The time that counts was taken: so many threads had better not wake often.
-            thread::sleep(Duration::from_millis(5));
+            // The time that counts was taken: a thousand threads had better not ask often.
+            thread::sleep(
+                Duration::from_millis(5).max(Duration::from_micros(100) * self.members as u32),
+            );
         }
     }
 }
