@@ -1,18 +1,23 @@
 //! A schema of any format: the one place that knows them all.
 
-use super::avro;
 use super::format::{Difference, ResolvedReference, SchemaError};
+use super::{avro, json, protobuf};
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// Apache Avro.
     Avro,
+    /// JSON Schema.
+    Json,
+    /// Protocol Buffers.
+    Protobuf,
 }
 
 impl Format {
-    /// All that are served, by Confluent's names.
-    pub const ALL: &[(&str, Self)] = &[("AVRO", Self::Avro)];
+    /// All, by Confluent's names, in the order in which its registry lists them.
+    pub const ALL: &[(&str, Self)] =
+        &[("JSON", Self::Json), ("PROTOBUF", Self::Protobuf), ("AVRO", Self::Avro)];
 
     /// The format of that name.
     #[must_use]
@@ -23,7 +28,11 @@ impl Format {
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+        match self {
+            Self::Avro => "AVRO",
+            Self::Json => "JSON",
+            Self::Protobuf => "PROTOBUF",
+        }
     }
 }
 
@@ -41,6 +50,19 @@ pub enum Rules {
 pub enum AnySchema {
     /// Of [`Format::Avro`].
     Avro(avro::Schema),
+    /// Of [`Format::Json`].
+    Json(json::Schema),
+    /// Of [`Format::Protobuf`].
+    Protobuf(protobuf::Schema),
+}
+
+/// A record's key or value, apart from the id of its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload<'a> {
+    /// The path to its message among those of a Protobuf schema; of the other formats empty.
+    pub message: Vec<usize>,
+    /// Itself.
+    pub bytes: &'a [u8],
 }
 
 impl AnySchema {
@@ -59,6 +81,16 @@ impl AnySchema {
             (Format::Avro, Rules::Stored) => {
                 Self::Avro(avro::Schema::parse_stored(text, references)?)
             }
+            (Format::Json, Rules::New) => Self::Json(json::Schema::parse(text, references)?),
+            (Format::Json, Rules::Stored) => {
+                Self::Json(json::Schema::parse_stored(text, references)?)
+            }
+            (Format::Protobuf, Rules::New) => {
+                Self::Protobuf(protobuf::Schema::parse(text, references)?)
+            }
+            (Format::Protobuf, Rules::Stored) => {
+                Self::Protobuf(protobuf::Schema::parse_stored(text, references)?)
+            }
         })
     }
 
@@ -67,6 +99,8 @@ impl AnySchema {
     pub fn canonical(&self) -> String {
         match self {
             Self::Avro(schema) => schema.canonical(),
+            Self::Json(schema) => schema.canonical(),
+            Self::Protobuf(schema) => schema.canonical(),
         }
     }
 
@@ -75,14 +109,22 @@ impl AnySchema {
     pub fn normalized(&self) -> String {
         match self {
             Self::Avro(schema) => schema.normalized(),
+            Self::Json(schema) => schema.normalized(),
+            Self::Protobuf(schema) => schema.normalized(),
         }
     }
 
     /// The text in the form of that name; none if there is no such form of it, and it stays as it is stored.
+    ///
+    /// Source: `formattedString` of Confluent's `AvroSchema`, `JsonSchema` and `ProtobufSchema`.
     #[must_use]
-    pub fn formatted(&self, _form: &str) -> Option<String> {
-        match self {
-            Self::Avro(_) => None,
+    pub fn formatted(&self, form: &str) -> Option<String> {
+        match (self, form.to_ascii_lowercase().as_str()) {
+            (Self::Avro(schema), "resolved") => schema.resolved(),
+            (Self::Protobuf(schema), "ignore_extensions") => Some(schema.without_extensions()),
+            (Self::Protobuf(schema), "serialized") => schema.serialized(),
+            (Self::Avro(_) | Self::Protobuf(_), "default") => Some(self.canonical()),
+            _ => None,
         }
     }
 
@@ -91,16 +133,74 @@ impl AnySchema {
     pub fn check_reads(&self, writer: &Self) -> Option<Vec<Difference>> {
         match (self, writer) {
             (Self::Avro(reader), Self::Avro(writer)) => Some(reader.check_reads(writer)),
+            (Self::Json(reader), Self::Json(writer)) => Some(reader.check_reads(writer)),
+            (Self::Protobuf(reader), Self::Protobuf(writer)) => Some(reader.check_reads(writer)),
+            (Self::Avro(_) | Self::Json(_) | Self::Protobuf(_), _) => None,
         }
     }
 
-    /// Whether a record's bytes, after the header that names the schema, are of this schema.
+    /// A difference that [`AnySchema::check_reads`] found, in a sentence that calls the schemas `reader` and `writer`.
+    #[must_use]
+    pub fn describe(&self, difference: &Difference, reader: &str, writer: &str) -> String {
+        match self {
+            Self::Avro(_) => avro::describe(difference, reader, writer),
+            Self::Json(_) | Self::Protobuf(_) => difference.describe(reader, writer),
+        }
+    }
+
+    /// What a record says after the id of its schema: in the rest of a header, or in front of its bytes.
+    ///
+    /// # Errors
+    /// It is not what says it in this format.
+    ///
+    /// Source: `SchemaId.fromBytes` of Confluent's serializers.
+    pub fn payload<'a>(
+        &self,
+        header: Option<&'a [u8]>,
+        bytes: &'a [u8],
+    ) -> Result<Payload<'a>, SchemaError> {
+        match (self, header) {
+            (Self::Protobuf(_), None) => {
+                let (message, bytes) = protobuf::message_indexes(bytes)?;
+                Ok(Payload { message, bytes })
+            }
+            (Self::Protobuf(_), Some(header)) => match protobuf::message_indexes(header)? {
+                (message, []) => Ok(Payload { message, bytes }),
+                _ => Err(SchemaError::new("its header says more than the message indexes")),
+            },
+            (Self::Avro(_) | Self::Json(_), None | Some([])) => {
+                Ok(Payload { message: Vec::new(), bytes })
+            }
+            (Self::Avro(_) | Self::Json(_), Some(_)) => {
+                Err(SchemaError::new("its header says more than the schema"))
+            }
+        }
+    }
+
+    /// The name by which strategies that go by records call what is in the payload; none if it has none.
+    ///
+    /// Source: `ParsedSchema.name` of each format; a Protobuf serializer's is its message's.
+    #[must_use]
+    pub fn record_name(&self, payload: &Payload<'_>) -> Option<String> {
+        match self {
+            Self::Avro(schema) => schema.record_name().map(str::to_owned),
+            Self::Json(schema) => schema.title().map(str::to_owned),
+            Self::Protobuf(schema) => schema.message_name(&payload.message),
+        }
+    }
+
+    /// Whether a record's bytes are of this schema.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn validate_payload(&self, payload: &[u8]) -> Result<(), SchemaError> {
+    pub fn validate(&self, payload: &Payload<'_>) -> Result<(), SchemaError> {
         match self {
-            Self::Avro(schema) => schema.validate_payload(payload),
+            Self::Avro(schema) => schema.validate_payload(payload.bytes),
+            Self::Json(schema) => schema.validate_payload(payload.bytes),
+            Self::Protobuf(schema) => schema.validate_message(&payload.message, payload.bytes),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

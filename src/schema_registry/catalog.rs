@@ -1,6 +1,7 @@
 //! Schemas with everything that they refer to, parsed once and kept while they are used.
 
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
@@ -17,30 +18,36 @@ use super::subject::Subject;
 const REFERENCES_MAX: usize = 1000;
 /// Their texts, all together.
 const REFERENCES_BYTES_MAX: usize = 32 << 20;
-/// Bytes of text whose parsed forms are kept.
+/// Bytes of text whose parsed forms are kept: half of it for requests, half for records on their way in.
 const KEPT_BYTES_MAX: u64 = 64 << 20;
-/// Schemas that are found without their text, for records on their way in.
-const BY_GUID_MAX: u64 = 10_000;
 /// What a parsed schema takes at least, in bytes of text.
 const KEPT_BYTES_MIN: usize = 1 << 10;
 
 /// Parsed schemas. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    parsed: Cache<[u8; 16], Arc<AnySchema>>,
-    /// By context and hash.
-    by_guid: Cache<(String, Guid), Arc<AnySchema>>,
+    parsed: Cache<[u8; 16], Parsed>,
+    /// By context, format and hash: found without their text.
+    by_guid: Cache<(String, String, Guid), Parsed>,
+}
+
+/// A schema, and the bytes of its text and of all that it refers to, which it holds in compiled form.
+#[derive(Debug, Clone)]
+struct Parsed {
+    schema: Arc<AnySchema>,
+    bytes: usize,
 }
 
 impl Default for Catalog {
     fn default() -> Self {
-        let bytes = |text: usize| u32::try_from(text.max(KEPT_BYTES_MIN)).unwrap_or(u32::MAX);
-        let parsed = Cache::builder()
-            .max_capacity(KEPT_BYTES_MAX)
-            .weigher(move |_, schema: &Arc<AnySchema>| bytes(schema.canonical().len()))
-            .build();
-        Self { parsed, by_guid: Cache::new(BY_GUID_MAX) }
+        Self { parsed: cache(), by_guid: cache() }
     }
+}
+
+fn cache<K: Hash + Eq + Send + Sync + 'static>() -> Cache<K, Parsed> {
+    let bytes =
+        |parsed: &Parsed| u32::try_from(parsed.bytes.max(KEPT_BYTES_MIN)).unwrap_or(u32::MAX);
+    Cache::builder().max_capacity(KEPT_BYTES_MAX / 2).weigher(move |_, one| bytes(one)).build()
 }
 
 impl Catalog {
@@ -82,18 +89,23 @@ impl Catalog {
     /// # Errors
     /// [`Error::InvalidSchema`].
     pub fn get(&self, wanted: Wanted) -> Result<Arc<AnySchema>, Error> {
+        Ok(self.parsed(wanted)?.schema)
+    }
+
+    fn parsed(&self, wanted: Wanted) -> Result<Parsed, Error> {
         let key = wanted.key();
-        if let Some(schema) = self.parsed.get(&key) {
-            return Ok(schema);
+        if let Some(parsed) = self.parsed.get(&key) {
+            return Ok(parsed);
         }
+        let bytes = wanted.bytes();
         let Wanted { format, text, references, rules } = wanted;
         let schema = AnySchema::parse(format, &text, &references, rules).map_err(|error| {
             let (format, why) = (format.name(), error.message);
             Error::InvalidSchema(format!("Invalid schema of type {format}, details: {why}"))
         })?;
-        let schema = Arc::new(schema);
-        self.parsed.insert(key, Arc::clone(&schema));
-        Ok(schema)
+        let parsed = Parsed { schema: Arc::new(schema), bytes };
+        self.parsed.insert(key, parsed.clone());
+        Ok(parsed)
     }
 
     /// The schema of a version, without a look at its text: for every record that comes in.
@@ -101,13 +113,14 @@ impl Catalog {
     /// # Errors
     /// As [`Catalog::stored`].
     pub fn compiled(&self, state: &State, stored: &Stored) -> Result<Arc<AnySchema>, Error> {
-        let key = (stored.subject.context.clone(), stored.guid);
-        if let Some(schema) = self.by_guid.get(&key) {
-            return Ok(schema);
+        let Stored { subject, content, guid, .. } = stored;
+        let key = (subject.context.clone(), content.schema_type.clone(), *guid);
+        if let Some(parsed) = self.by_guid.get(&key) {
+            return Ok(parsed.schema);
         }
-        let schema = self.stored(state, stored)?;
-        self.by_guid.insert(key, Arc::clone(&schema));
-        Ok(schema)
+        let parsed = self.parsed(self.wanted(state, subject, content, Rules::Stored)?)?;
+        self.by_guid.insert(key, parsed.clone());
+        Ok(parsed.schema)
     }
 
     /// The schema of a version.
@@ -129,6 +142,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The length of its text and of all that it refers to.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.references.iter().map(|one| one.schema.len()).sum::<usize>()
+    }
+
     fn key(&self) -> [u8; 16] {
         let mut hash = Md5::new();
         let mut part = |text: &str| {
@@ -182,6 +201,9 @@ impl Walk<'_> {
             |what: String| Error::InvalidSchema(format!("Invalid schema, details: {what}"));
         if depth > DEPTH_MAX {
             return Err(invalid(format!("references are nested more than {DEPTH_MAX} deep")));
+        }
+        if references.len() > REFERENCES_MAX {
+            return Err(invalid("it refers to too much".to_owned()));
         }
         for reference in references {
             let Reference { name, subject: of, version } = reference;

@@ -46,3 +46,15 @@ pub struct Difference {
     /// What differs, in words.
     pub message: String,
 }
+
+impl Difference {
+    /// The rule that is broken, and why in words that call the schemas `reader` and `writer`. It reads as Confluent's
+    /// message does: `{errorType:"...", description:"..."}`.
+    #[must_use]
+    pub fn describe(&self, reader: &str, writer: &str) -> String {
+        let Self { kind, message, .. } = self;
+        let why = message.replace("the reader", &format!("the {reader} schema"));
+        let why = why.replace("the writer", &format!("the {writer} schema"));
+        format!("{{errorType:\"{kind}\", description:\"{why}\"}}")
+    }
+}

@@ -35,7 +35,7 @@ const BATCH_MAX: usize = 64;
 const WITHIN: Duration = Duration::from_secs(30);
 /// How often a change is decided anew because its records did not make it.
 const TRIES_MAX: usize = 5;
-/// A text whose parsing is worth a thread of its own.
+/// A text, with what it refers to, whose parsing is worth a thread of its own.
 const LONG_TEXT: usize = 64 << 10;
 /// The wait before the topic is asked again after it did not answer.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -127,7 +127,7 @@ impl Service {
     ) -> Result<(), Error> {
         let wanted = self.shared.catalog.wanted(&self.state(), subject, content, rules)?;
         let catalog = self.shared.catalog.clone();
-        if content.schema.len() < LONG_TEXT {
+        if wanted.bytes() < LONG_TEXT {
             return catalog.get(wanted).map(|_| ());
         }
         let parsing = tokio::task::spawn_blocking(move || catalog.get(wanted).map(|_| ()));

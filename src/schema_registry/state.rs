@@ -117,7 +117,8 @@ type Versions = BTreeMap<i32, Arc<Stored>>;
 struct Numbers {
     /// By id, the subjects that have it, each with the version written last.
     ids: BTreeMap<i32, BTreeMap<Subject, i32>>,
-    guids: BTreeMap<Guid, i32>,
+    /// By hash and format: the same text may be a schema of several.
+    guids: BTreeMap<(Guid, String), i32>,
     max_id: i32,
     /// By subject and version here, the (context, id) that refer to it.
     referrers: BTreeMap<(Subject, i32), BTreeSet<(String, i32)>>,
@@ -250,7 +251,7 @@ impl State {
         }
         let numbers = self.numbers.entry(subject.context.clone()).or_default();
         numbers.max_id = numbers.max_id.max(*id).max(1);
-        numbers.guids.insert(stored.guid, *id);
+        numbers.guids.insert((stored.guid, stored.content.schema_type.clone()), *id);
         numbers.ids.entry(*id).or_default().insert(subject.clone(), *version);
         for reference in &stored.content.references {
             let to = subject.relative(&reference.subject);
@@ -457,11 +458,27 @@ impl State {
         versions.filter(move |stored| filter.takes(stored.deleted))
     }
 
-    /// The id of the schema with that hash in the context, if any version has it still.
+    /// The id of the schema of a format with that hash in the context, if any version has it still.
     #[must_use]
-    pub fn id_of(&self, context: &str, guid: Guid) -> Option<i32> {
-        let numbers = self.numbers.get(context)?;
-        numbers.guids.get(&guid).copied().filter(|id| numbers.ids.contains_key(id))
+    pub fn id_of(&self, context: &str, guid: Guid, schema_type: &str) -> Option<i32> {
+        let mut ids = self.ids_of(context, guid);
+        ids.find(|(found, _)| *found == schema_type).map(|(_, id)| id)
+    }
+
+    /// By format, the ids of the schemas with that hash in the context that any version has still.
+    pub fn ids_of<'a>(
+        &'a self,
+        context: &str,
+        guid: Guid,
+    ) -> impl Iterator<Item = (&'a str, i32)> + use<'a> {
+        let numbers = self.numbers.get(context);
+        let formats = numbers.map(|numbers| {
+            let found = numbers.guids.range((guid, String::new())..);
+            let found = found.take_while(move |((other, _), _)| *other == guid);
+            let held = found.filter(|(_, id)| numbers.ids.contains_key(id));
+            held.map(|((_, schema_type), id)| (schema_type.as_str(), *id))
+        });
+        formats.into_iter().flatten()
     }
 
     /// The greatest id that was ever given in the context.

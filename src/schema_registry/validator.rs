@@ -1,15 +1,14 @@
 //! Holds records against schemas as they are produced: from what is known, at once.
 //!
-//! Source: the wire format of Confluent's serializers: a zero byte and the id in front of the bytes, or, in a header, a
-//! one and the guid; `RecordSchemaValidator` of Confluent Server.
+//! Source: the wire format of Confluent's serializers: a zero byte and the id in front of the bytes or in a header, or, in
+//! a header alone, a one and the guid; `RecordSchemaValidator` of Confluent Server.
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::service::Service;
-use super::state::{State, Stored};
+use super::state::Stored;
 use super::subject::{DEFAULT_CONTEXT, Subject};
 use crate::client::{RecordPart, RecordValidator, SchemaFault, SubjectNames};
 
@@ -20,65 +19,90 @@ const MAGIC_GUID: u8 = 1;
 
 impl RecordValidator for Service {
     fn check(&self, part: &RecordPart<'_>) -> Result<(), SchemaFault> {
-        let (found, payload) = self.schema_of(part);
-        let stored = found.map_err(|why| match self.is_caught_up() {
+        let found = self.schema_of(part);
+        let found = found.map_err(|why| match self.is_caught_up() {
             true => SchemaFault::Refused(why),
             // What is not known here may have been registered.
             false => SchemaFault::NotReady,
         })?;
+        let refused = |why: String| SchemaFault::Refused(format!("id {}: {why}", found.stored.id));
         if !part.payload {
             return Ok(());
         }
-        let refused = |why: String| SchemaFault::Refused(format!("id {}: {why}", stored.id));
-        let schema = self.compiled(&stored).map_err(|error| refused(error.to_string()))?;
-        schema.validate_payload(payload).map_err(|error| refused(error.message))
+        let schema = self.compiled(&found.stored).map_err(|error| refused(error.to_string()))?;
+        let payload = schema.payload(found.header, found.bytes);
+        payload
+            .and_then(|payload| schema.validate(&payload))
+            .map_err(|error| refused(error.message))
     }
 }
+
+/// What a key or value says of its schema.
+struct Said<'a> {
+    stored: Arc<Stored>,
+    /// What follows the id in a header.
+    header: Option<&'a [u8]>,
+    /// What follows the id in front of the bytes, or all of them.
+    bytes: &'a [u8],
+}
+
+/// The bytes of a number and a guid.
+const ID_BYTES: usize = 4;
+const GUID_BYTES: usize = 16;
 
 impl Service {
-    /// The schema that a key or value says it has, if that is registered where it must be; and the bytes that are of it.
-    fn schema_of<'a>(&self, part: &RecordPart<'a>) -> (Result<Arc<Stored>, String>, &'a [u8]) {
+    /// The schema that a key or value says it has, if that is registered where it must be.
+    fn schema_of<'a>(&self, part: &RecordPart<'a>) -> Result<Said<'a>, String> {
+        let (in_header, said) = match part.header {
+            Some(header) => (true, header),
+            None => (false, part.bytes),
+        };
+        let place = if in_header { "its header" } else { "it" };
+        let none = || format!("{place} does not begin with a schema's id");
+        let (holder, rest) = {
+            let state = self.state();
+            match said.split_first() {
+                Some((&MAGIC_ID, rest)) => {
+                    let (id, rest) = rest.split_first_chunk::<ID_BYTES>().ok_or_else(none)?;
+                    let id = i32::from_be_bytes(*id);
+                    let holder = state.holder(DEFAULT_CONTEXT, id);
+                    (holder.cloned().ok_or_else(|| format!("no schema has the id {id}"))?, rest)
+                }
+                Some((&MAGIC_GUID, rest)) if in_header => {
+                    let (guid, rest) = rest.split_first_chunk::<GUID_BYTES>().ok_or_else(none)?;
+                    let ids = state.ids_of(DEFAULT_CONTEXT, Uuid::from_bytes(*guid)).next();
+                    let holder = ids.and_then(|(_, id)| state.holder(DEFAULT_CONTEXT, id));
+                    let none = || "its header names no schema that is registered".to_owned();
+                    (holder.cloned().ok_or_else(none)?, rest)
+                }
+                _ => return Err(none()),
+            }
+        };
+        let (header, bytes) = if in_header { (Some(rest), part.bytes) } else { (None, rest) };
+        let said = Said { stored: holder, header, bytes };
+        let subject = self.subject(part, &said)?;
         let state = self.state();
-        match (part.header, part.bytes) {
-            (Some([MAGIC_GUID, guid @ ..]), bytes) => {
-                let id =
-                    Uuid::from_slice(guid).ok().and_then(|guid| state.id_of(DEFAULT_CONTEXT, guid));
-                let found =
-                    id.ok_or_else(|| "its header names no schema that is registered".to_owned());
-                (found.and_then(|id| registered(&state, part, id)), bytes)
-            }
-            (_, [MAGIC_ID, a, b, c, d, rest @ ..]) => {
-                (registered(&state, part, i32::from_be_bytes([*a, *b, *c, *d])), rest)
-            }
-            (_, bytes) => (Err("it does not begin with a schema's id".to_owned()), bytes),
-        }
+        let registered =
+            state.holder_in(&subject, said.stored.id).filter(|stored| !stored.deleted).cloned();
+        let stored = registered
+            .ok_or_else(|| format!("id {} is not registered under {subject}", said.stored.id))?;
+        Ok(Said { stored, ..said })
     }
-}
 
-/// The version with that id under the subject that the topic's strategy names.
-fn registered(state: &State, part: &RecordPart<'_>, id: i32) -> Result<Arc<Stored>, String> {
-    let Some(holder) = state.holder(DEFAULT_CONTEXT, id) else {
-        return Err(format!("no schema has the id {id}"));
-    };
-    let end = if part.is_key { "key" } else { "value" };
-    let name = match part.names {
-        SubjectNames::Topic => format!("{}-{end}", part.topic),
-        SubjectNames::Record => record_name(holder),
-        SubjectNames::TopicRecord => format!("{}-{}", part.topic, record_name(holder)),
-    };
-    let subject = Subject::parse(&name);
-    let stored = state.holder_in(&subject, id).filter(|stored| !stored.deleted);
-    stored.cloned().ok_or_else(|| format!("id {id} is not registered under {subject}"))
-}
-
-/// The full name of an Avro record, or the title of a JSON Schema.
-fn record_name(stored: &Stored) -> String {
-    let text: Json = serde_json::from_str(&stored.content.schema).unwrap_or_default();
-    let word = |name: &str| text[name].as_str().unwrap_or_default().to_owned();
-    match (word("name"), word("namespace"), word("title")) {
-        (name, _, title) if name.is_empty() => title,
-        (name, namespace, _) if namespace.is_empty() || name.contains('.') => name,
-        (name, namespace, _) => format!("{namespace}.{name}"),
+    /// The subject that the topic's strategy names.
+    fn subject(&self, part: &RecordPart<'_>, said: &Said<'_>) -> Result<Subject, String> {
+        let end = if part.is_key { "key" } else { "value" };
+        let record_name = || {
+            let schema = self.compiled(&said.stored).map_err(|error| error.to_string())?;
+            let payload = schema.payload(said.header, said.bytes).map_err(|error| error.message)?;
+            let name = schema.record_name(&payload);
+            name.ok_or_else(|| format!("id {}: its schema has no name", said.stored.id))
+        };
+        Ok(Subject::parse(&match part.names {
+            SubjectNames::Topic => format!("{}-{end}", part.topic),
+            SubjectNames::Record => record_name()?,
+            SubjectNames::TopicRecord => format!("{}-{}", part.topic, record_name()?),
+        }))
     }
 }
 
@@ -91,13 +115,16 @@ mod tests {
     use crate::client::local::TopicLog;
 
     const USER: &str = r#"{"type":"record","name":"User","namespace":"shop","fields":[{"name":"id","type":"int"}]}"#;
+    const DOCUMENT: &str = r#"{"title":"shop.User","type":"object","required":["id"]}"#;
+    const MESSAGE: &str =
+        "syntax = \"proto3\"; package shop; message Other {} message User { int32 id = 1; }";
 
-    async fn with(subjects: &[&str]) -> Service {
+    async fn with(subjects: &[&str], (schema_type, schema): (&str, &str)) -> Service {
         let service = Service::start(Arc::new(MemoryLog::default()) as Arc<dyn TopicLog>);
         for subject in subjects {
             let content = Content {
-                schema_type: "AVRO".to_owned(),
-                schema: USER.to_owned(),
+                schema_type: schema_type.to_owned(),
+                schema: schema.to_owned(),
                 ..Content::default()
             };
             let registration = Registration {
@@ -118,42 +145,72 @@ mod tests {
         RecordPart { topic: "orders", is_key: false, names, payload, bytes, header: None }
     }
 
+    /// A schema of each format, and what a value of it is after the id.
+    const FORMATS: [(&str, &str, &[u8]); 3] = [
+        ("AVRO", USER, &[8]),
+        ("JSON", DOCUMENT, b"{\"id\":4}"),
+        ("PROTOBUF", MESSAGE, &[2, 2, 8, 4]),
+    ];
+
+    fn with_id(id: u8, rest: &[u8]) -> Vec<u8> {
+        [&[0, 0, 0, 0, id], rest].concat()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_id_must_be_registered_where_the_strategy_says() {
         let names = [SubjectNames::Topic, SubjectNames::Record, SubjectNames::TopicRecord];
         let subjects = ["orders-value", "shop.User", "orders-shop.User"];
-        for (names, subject) in names.into_iter().zip(subjects) {
-            let service = with(&[subject]).await;
-            let check = |names, bytes: &[u8]| service.check(&part(names, false, bytes));
-            assert_eq!(check(names, &[0, 0, 0, 0, 1, 9]), Ok(()), "{subject}");
-            for other in [SubjectNames::Topic, SubjectNames::Record, SubjectNames::TopicRecord] {
-                assert_eq!(check(other, &[0, 0, 0, 0, 1]).is_ok(), other == names, "{subject}");
-            }
-            for bad in [&[][..], &[0, 0, 0, 1], &[1, 0, 0, 0, 1], &[0, 0, 0, 0, 2], b"{}"] {
-                assert!(matches!(check(names, bad), Err(SchemaFault::Refused(_))), "{bad:?}");
+        for (kind, schema, value) in FORMATS {
+            for (names, subject) in names.into_iter().zip(subjects) {
+                let service = with(&[subject], (kind, schema)).await;
+                let check = |names, bytes: &[u8]| service.check(&part(names, false, bytes));
+                for other in [SubjectNames::Topic, SubjectNames::Record, SubjectNames::TopicRecord]
+                {
+                    let fits = check(other, &with_id(1, value)).is_ok();
+                    assert_eq!(fits, other == names, "{kind} {subject}");
+                }
+                for bad in [&[][..], &[0, 0, 0, 1], &[1, 0, 0, 0, 1], &[0, 0, 0, 0, 2], b"{}"] {
+                    assert!(matches!(check(names, bad), Err(SchemaFault::Refused(_))), "{bad:?}");
+                }
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn bytes_are_held_against_the_schema_when_they_count() {
-        let service = with(&["orders-value"]).await;
-        let check = |bytes: &[u8]| service.check(&part(SubjectNames::Topic, true, bytes));
-        assert_eq!(check(&[0, 0, 0, 0, 1, 8]), Ok(()));
-        for bad in [&[0, 0, 0, 0, 1][..], &[0, 0, 0, 0, 1, 8, 8], &[0, 0, 0, 0, 1, 0x80]] {
-            assert!(matches!(check(bad), Err(SchemaFault::Refused(_))), "{bad:?}");
+        let bad: [(&str, &[&[u8]]); 3] = [
+            ("AVRO", &[&[], &[8, 8], &[0x80]]),
+            ("JSON", &[b"", b"{}", b"{\"id\":4", b"4"]),
+            ("PROTOBUF", &[&[], &[2, 2, 8], &[2, 4, 8, 4], &[2, 2, 10, 9, 1]]),
+        ];
+        for ((kind, schema, value), (_, bad)) in FORMATS.into_iter().zip(bad) {
+            let service = with(&["orders-value"], (kind, schema)).await;
+            let check =
+                |rest: &[u8]| service.check(&part(SubjectNames::Topic, true, &with_id(1, rest)));
+            assert_eq!(check(value), Ok(()), "{kind}");
+            for bad in bad {
+                assert!(matches!(check(bad), Err(SchemaFault::Refused(_))), "{kind} {bad:?}");
+            }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_guid_in_a_header_names_a_schema_too() {
-        let service = with(&["orders-value"]).await;
-        let guid = service.state().holder(".", 1).expect("registered").guid;
-        let header = [&[1][..], guid.as_bytes()].concat();
-        let asked = RecordPart { header: Some(&header), ..part(SubjectNames::Topic, true, &[8]) };
-        assert_eq!(service.check(&asked), Ok(()));
-        let unknown = [1; 17];
-        let asked = RecordPart { header: Some(&unknown), ..asked };
-        assert!(matches!(service.check(&asked), Err(SchemaFault::Refused(_))));
+    async fn a_header_names_a_schema_too() {
+        for (kind, schema, value) in FORMATS {
+            let service = with(&["orders-value"], (kind, schema)).await;
+            let guid = service.state().holder(".", 1).expect("registered").guid;
+            // A serializer puts the indexes behind the guid, not in front of the message.
+            let (indexes, value) = value.split_at(if kind == "PROTOBUF" { 2 } else { 0 });
+            let check = |header: &[u8]| {
+                let part = part(SubjectNames::Topic, true, value);
+                service.check(&RecordPart { header: Some(header), ..part })
+            };
+            assert_eq!(check(&[&[1][..], guid.as_bytes(), indexes].concat()), Ok(()), "{kind}");
+            assert_eq!(check(&[&[0, 0, 0, 0, 1][..], indexes].concat()), Ok(()), "{kind}");
+            let more = [&[1][..], guid.as_bytes(), indexes, &[0]].concat();
+            for bad in [&[1; 17][..], &[], &[2], &more[..9], &more] {
+                assert!(matches!(check(bad), Err(SchemaFault::Refused(_))), "{kind} {bad:?}");
+            }
+        }
     }
 }

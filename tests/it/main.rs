@@ -21,6 +21,7 @@ mod place;
 mod produce_fetch;
 mod restart;
 mod retention;
+mod schema_formats;
 mod schema_registry;
 mod serializers;
 mod takeover;

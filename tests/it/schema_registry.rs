@@ -22,7 +22,7 @@ use crate::broker::{Broker, Settings};
 use crate::cli::{output, run};
 use crate::parts;
 
-fn settings(folder: &Path) -> Settings {
+pub(crate) fn settings(folder: &Path) -> Settings {
     Settings { registry: "127.0.0.1:0".to_owned(), ..Settings::directory(folder) }
 }
 
@@ -50,14 +50,19 @@ fn ask(
 }
 
 /// The registry of one broker.
-struct Registry(String);
+pub(crate) struct Registry(String);
 
 impl Registry {
-    fn of(broker: &Broker) -> Self {
+    pub(crate) fn of(broker: &Broker) -> Self {
         Self(broker.registry.clone())
     }
 
-    fn json(&self, method: &str, path: &str, body: &Json) -> anyhow::Result<(u16, Json)> {
+    pub(crate) fn json(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Json,
+    ) -> anyhow::Result<(u16, Json)> {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let (status, head, body) = ask(&self.0, method, path, &text)?;
         ensure!(head.contains("application/vnd.schemaregistry.v1+json"), "{head}");
@@ -65,21 +70,32 @@ impl Registry {
         Ok((status, said))
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<Json> {
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Json> {
         let (status, said) = self.json("GET", path, &Json::Null)?;
         ensure!(status == 200, "GET {path}: {status} {said}");
         Ok(said)
     }
 
     fn register(&self, subject: &str, schema: &str) -> anyhow::Result<Json> {
+        self.register_as("AVRO", subject, schema)
+    }
+
+    fn register_as(&self, kind: &str, subject: &str, schema: &str) -> anyhow::Result<Json> {
         let path = format!("/subjects/{subject}/versions");
-        let (status, said) = self.json("POST", &path, &json!({ "schema": schema }))?;
+        let body = json!({ "schema": schema, "schemaType": kind });
+        let (status, said) = self.json("POST", &path, &body)?;
         ensure!(status == 200, "{subject}: {status} {said}");
         Ok(said)
     }
 
     /// A request that is refused, with this code.
-    fn refused(&self, method: &str, path: &str, body: &Json, code: u64) -> anyhow::Result<()> {
+    pub(crate) fn refused(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Json,
+        code: u64,
+    ) -> anyhow::Result<()> {
         let (status, said) = self.json(method, path, body)?;
         ensure!(said["error_code"] == code, "{method} {path}: {status} {said}, expected {code}");
         let expected = if code >= 1000 { code / 100 } else { code };
@@ -254,8 +270,10 @@ fn everything(registry: &Registry) -> anyhow::Result<BTreeMap<String, Json>> {
     for subject in subjects.as_array().into_iter().flatten().filter_map(Json::as_str) {
         let path = format!("/subjects/{subject}/versions?deleted=true");
         for version in registry.get(&path)?.as_array().into_iter().flatten() {
-            let path = format!("/subjects/{subject}/versions/{version}?deleted=true");
-            answers.insert(path.clone(), registry.get(&path)?);
+            for form in ["", "&format=serialized"] {
+                let path = format!("/subjects/{subject}/versions/{version}?deleted=true{form}");
+                answers.insert(path.clone(), registry.get(&path)?);
+            }
         }
     }
     Ok(answers)
@@ -266,14 +284,22 @@ type Given = Arc<Mutex<BTreeMap<String, i64>>>;
 
 fn registers(address: Arc<Mutex<String>>, name: usize, given: Given, stop: Arc<AtomicBool>) {
     for size in 1.. {
-        let schema = format!(r#"{{"type":"fixed","name":"F","size":{}}}"#, name * 100_000 + size);
+        let number = name * 100_000 + size;
+        let (kind, schema) = match number % 3 {
+            0 => ("AVRO", format!(r#"{{"type":"fixed","name":"F","size":{number}}}"#)),
+            1 => ("JSON", format!(r#"{{"type":"string","maxLength":{number}}}"#)),
+            _ => (
+                "PROTOBUF",
+                format!("syntax = \"proto3\";\n\nmessage M {{\n  int32 f = {number};\n}}\n"),
+            ),
+        };
         // The same schema again until it is acknowledged: whether it was written is not known.
         loop {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
             let at = address.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Ok(said) = Registry(at).register(&format!("s{name}"), &schema)
+            if let Ok(said) = Registry(at).register_as(kind, &format!("s{name}"), &schema)
                 && let Some(id) = said["id"].as_i64()
             {
                 given.lock().unwrap_or_else(PoisonError::into_inner).insert(schema, id);
@@ -326,8 +352,8 @@ fn kills_lose_no_id_and_use_none_twice() -> anyhow::Result<()> {
     let mut by_id: BTreeMap<i64, &String> = BTreeMap::new();
     for (schema, id) in &given {
         ensure!(by_id.insert(*id, schema).is_none(), "id {id} was given twice");
-        let stored = registry.get(&format!("/schemas/ids/{id}/schema"))?;
-        ensure!(stored == serde_json::from_str::<Json>(schema)?, "id {id}: {stored}, not {schema}");
+        let stored = registry.get(&format!("/schemas/ids/{id}"))?;
+        ensure!(stored["schema"] == *schema, "id {id}: {stored}, not {schema}");
     }
     let before = everything(&registry)?;
     ensure!(broker.terminate()?.success(), "the broker stops in order");

@@ -21,7 +21,7 @@ mod tests;
 
 use super::format::{Difference, ResolvedReference, SchemaError};
 pub use message::describe;
-use model::{TypeId, Types};
+use model::{Kind, TypeId, Types};
 use parse::{Parsed, Rules};
 
 /// Bytes that a schema's text may have.
@@ -68,7 +68,7 @@ impl Schema {
         rules: Rules,
     ) -> Result<Self, SchemaError> {
         let parsed = parse::parse(text, references, rules)?;
-        let canonical = print::canonical(&parsed).map_err(|_| {
+        let canonical = print::text(&parsed.types, parsed.root, &parsed.referenced).map_err(|_| {
             SchemaError::new(format!(
                 "with its definitions in place it has more than {TEXT_BYTES_MAX} bytes or nests deeper than {} levels",
                 json::DEPTH_MAX
@@ -93,6 +93,22 @@ impl Schema {
         match read {
             Some(Ok(normal)) => normal.canonical,
             _ => self.canonical.clone(),
+        }
+    }
+
+    /// The text with the definitions that its references stand for in place: `format=resolved`. None if it would be
+    /// larger or deeper than what can be read.
+    #[must_use]
+    pub fn resolved(&self) -> Option<String> {
+        print::text(&self.types, self.root, &[]).ok()
+    }
+
+    /// The full name, if this is a record.
+    #[must_use]
+    pub fn record_name(&self) -> Option<&str> {
+        match self.types.kind(self.root) {
+            kind @ Kind::Record(_) => Some(kind.full_name()),
+            _ => None,
         }
     }
 

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use super::TEXT_BYTES_MAX;
 use super::json::{DEPTH_MAX, Value, write_text};
 use super::model::{Field, Kind, Name, Named, Node, Order, TypeId, Types};
-use super::parse::Parsed;
 
 /// A name that is also a type's is written in full.
 const TYPE_NAMES: [&str; 14] = [
@@ -20,16 +19,16 @@ const TYPE_NAMES: [&str; 14] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge;
 
-/// The canonical text.
+/// The text of a schema in which the types of `known` are written by name: the canonical one, if these are the types
+/// of its references.
 ///
 /// # Errors
 /// It would be too large or nest too deeply: definitions of references, or names used before they are defined, can
 /// stand deeper in it than in any text that was read.
-pub(super) fn canonical(parsed: &Parsed) -> Result<String, TooLarge> {
-    let types = &parsed.types;
-    let known = parsed.referenced.iter().map(|id| types.kind(*id).full_name());
+pub(super) fn text(types: &Types, root: TypeId, known: &[TypeId]) -> Result<String, TooLarge> {
+    let known = known.iter().map(|id| types.kind(*id).full_name());
     let mut printer = Printer { types, known: known.collect(), out: String::new(), depth: 0 };
-    printer.schema(parsed.root, None)?;
+    printer.schema(root, None)?;
     if printer.out.len() > TEXT_BYTES_MAX { Err(TooLarge) } else { Ok(printer.out) }
 }
 

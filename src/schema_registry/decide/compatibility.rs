@@ -8,7 +8,6 @@ use crate::schema_registry::any::AnySchema;
 use crate::schema_registry::catalog::Catalog;
 use crate::schema_registry::entity::Content;
 use crate::schema_registry::error::Error;
-use crate::schema_registry::format::Difference;
 use crate::schema_registry::settings::{Config, Level};
 use crate::schema_registry::state::{State, Stored};
 
@@ -56,21 +55,22 @@ pub fn check(
 fn differences(level: Level, new: &AnySchema, old: &AnySchema) -> Vec<String> {
     let mut found = Vec::new();
     if level.reads_old() {
-        found.push(new.check_reads(old));
+        found.push(broken((new, "new"), (old, "old")));
     }
     if level.read_by_old() {
-        found.push(old.check_reads(new));
+        found.push(broken((old, "old"), (new, "new")));
     }
-    let found: Option<Vec<Vec<Difference>>> = found.into_iter().collect();
-    match found {
-        Some(found) => found.iter().flatten().map(sentence).collect(),
-        None => vec![OTHER_FORMAT.to_owned()],
-    }
+    let found: Option<Vec<Vec<String>>> = found.into_iter().collect();
+    found.map_or_else(|| vec![OTHER_FORMAT.to_owned()], |found| found.concat())
 }
 
-fn sentence(difference: &Difference) -> String {
-    let Difference { kind, path, message } = difference;
-    format!("{{errorType:'{kind}', description:'{message}', additionalInfo:'{path}'}}")
+/// What keeps a reader from reading what the writer wrote, in sentences that call them so.
+fn broken(
+    (reader, reads): (&AnySchema, &str),
+    (writer, wrote): (&AnySchema, &str),
+) -> Option<Vec<String>> {
+    let found = reader.check_reads(writer)?;
+    Some(found.iter().map(|difference| reader.describe(difference, reads, wrote)).collect())
 }
 
 fn shown(schema: &str) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Source: `AbstractSchemaRegistry.lookUpSchemaUnderSubject`, `ParsedSchema.canLookup`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::schema_registry::any::{AnySchema, Rules};
@@ -41,8 +42,25 @@ pub(super) fn canonicalize(
 ) -> Result<(Arc<AnySchema>, Content), Error> {
     let parsed = catalog.parse(state, subject, content, rules)?;
     let normalize = normalize && !state.mode_in_scope(subject).is_import();
-    let schema = if normalize { parsed.normalized() } else { parsed.canonical() };
-    Ok((parsed, Content { schema, ..content.clone() }))
+    let mut content = content.clone();
+    if normalize {
+        content.schema = parsed.normalized();
+        content.references = normalized(content.references);
+    } else {
+        content.schema = parsed.canonical();
+    }
+    Ok((parsed, content))
+}
+
+/// References in the order of what they refer to, each once.
+///
+/// Source: `normalize` of each format's schema, `SchemaReference.compareTo`.
+fn normalized(mut references: Vec<Reference>) -> Vec<Reference> {
+    references
+        .sort_by(|one, other| (&one.subject, one.version).cmp(&(&other.subject, other.version)));
+    let mut seen = BTreeSet::new();
+    references.retain(|reference| seen.insert(reference.clone()));
+    references
 }
 
 /// The version that holds the schema, if any does.
@@ -82,7 +100,7 @@ pub(super) fn find_as_it_is(
     }
     let (_, content) = canonicalize(state, catalog, subject, content, (*normalize, Rules::Stored))?;
     if !latest_only
-        && let Some(id) = state.id_of(&subject.context, content.guid())
+        && let Some(id) = state.id_of(&subject.context, content.guid(), &content.schema_type)
         && let Some(holder) = state.holder_in(subject, id)
         && filter.takes(holder.deleted)
     {

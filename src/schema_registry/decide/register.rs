@@ -132,7 +132,7 @@ pub(super) fn register(
     // What comes from another registry was accepted there.
     let rules = if id.is_some() { Rules::Stored } else { Rules::New };
     let (parsed, content) = canonicalize(state, catalog, subject, &content, (*normalize, rules))?;
-    let known = state.id_of(&subject.context, content.guid());
+    let known = state.id_of(&subject.context, content.guid(), &content.schema_type);
     let known = known.filter(|known| id.is_none_or(|id| id == *known));
     if *version == 0
         && let Some(found) = found(state, subject, (&content, known, *id), &undeleted)

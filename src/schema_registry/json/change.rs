@@ -104,6 +104,8 @@ fn why(kind: &str) -> &'static str {
         "PRODUCT_TYPE_EXTENDED" => "the reader demands more schemas at once",
         "SUM_TYPE_NARROWED" => "the reader offers fewer schemas to choose from",
         "NOT_TYPE_EXTENDED" => "the reader forbids more",
+        "COMPARISON_EXCEEDED" => "the schemas are too complex to be compared",
+        "REFERENCE_UNRESOLVED" => "the schemas cannot be compared: a reference leads nowhere",
         "DEPTH_EXCEEDED" => "the schemas lead too deep to be compared",
         _ if kind.starts_with("REQUIRED_") => "the reader requires what the writer could leave out",
         _ if kind.contains("_ADDED_TO_OPEN_CONTENT_MODEL") => {

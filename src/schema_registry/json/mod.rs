@@ -36,9 +36,10 @@ pub const REFERENCES_BYTES_MAX: usize = 16 << 20;
 /// A parsed and compiled schema.
 pub struct Schema {
     json: Json,
-    model: Model,
-    validator: Validator,
-    depth: u64,
+    /// What the rules of compatibility see; of a stored text in which references lead nowhere, why there is none.
+    model: Result<Model, SchemaError>,
+    /// What holds records, and how deep its combinations nest; of a stored text that is no schema, why there is none.
+    validator: Result<(Validator, u64), SchemaError>,
 }
 
 impl fmt::Debug for Schema {
@@ -55,35 +56,25 @@ impl Schema {
     /// If the text is no schema: no JSON, against its draft's meta-schema, too long, too deep, with references that lead
     /// nowhere or in a circle. Time and memory are bound by the length of the texts.
     pub fn parse(text: &str, references: &[ResolvedReference]) -> Result<Self, SchemaError> {
-        let mut bytes = 0;
-        let mut documents = Vec::new();
-        for reference in references {
-            bytes += reference.schema.len();
-            if bytes > REFERENCES_BYTES_MAX {
-                return Err(SchemaError::new(format!(
-                    "the references have more than {REFERENCES_BYTES_MAX} bytes"
-                )));
-            }
-            let named = |error: SchemaError| {
-                SchemaError::new(format!("reference {}: {error}", reference.name))
-            };
-            documents.push((
-                reference.name.clone(),
-                with_definitions(read(&reference.schema).map_err(named)?),
-            ));
+        let schema = Self::parse_stored(text, references)?;
+        match (&schema.model, &schema.validator) {
+            (Ok(_), Ok(_)) => Ok(schema),
+            (Err(why), _) | (_, Err(why)) => Err(why.clone()),
         }
+    }
+
+    /// Parses a schema that a registry holds: older ones took what no meta-schema does. It can be shown and found; it is
+    /// compared unless references lead nowhere, and records are held against it only if it is a schema.
+    ///
+    /// # Errors
+    /// If the text is no JSON, too long or too deep.
+    pub fn parse_stored(text: &str, references: &[ResolvedReference]) -> Result<Self, SchemaError> {
         let json = read(text)?;
-        let root = with_definitions(json.clone());
-        let draft = Draft::of(&root);
-        let mut library = Library::default();
-        library.add("", &root, draft.id_keyword());
-        for (name, document) in &documents {
-            library.add(name, document, draft.id_keyword());
-        }
-        let (model, applied) = load::load(&root, library::BASE, &library, draft)?;
-        let depth = guard::weigh(&applied)?.depth;
-        let validator = validator::deep(|| validator::compile(&root, &documents, draft))??;
-        Ok(Self { json, model, validator, depth })
+        let (model, validator) = match documents(references) {
+            Ok(documents) => compiled(&json, &documents),
+            Err(why) => (Err(why.clone()), Err(why)),
+        };
+        Ok(Self { json, model, validator })
     }
 
     /// The text that is stored and compared: Confluent's `JsonSchema.canonicalString`, the members in their order.
@@ -98,8 +89,8 @@ impl Schema {
 
     /// The differences for which `self` cannot read what was written with `writer`: none, if it can.
     ///
-    /// Kinds are those of Confluent's `json.diff.Difference.Type`, and `COMPARISON_EXCEEDED` where the schemas are too
-    /// complex to tell.
+    /// Kinds are those of Confluent's `json.diff.Difference.Type`, and two of our own: `COMPARISON_EXCEEDED` where the
+    /// schemas are too complex to tell, `REFERENCE_UNRESOLVED` where a stored one refers to what is not there.
     pub fn check_reads(&self, writer: &Schema) -> Vec<Difference> {
         let changes = self.changes_from(writer);
         changes
@@ -110,9 +101,17 @@ impl Schema {
     }
 
     fn changes_from(&self, writer: &Schema) -> Vec<Change> {
-        let changes = validator::deep(|| compare::compare(&writer.model, &self.model));
+        let (Ok(reader), Ok(writer)) = (&self.model, &writer.model) else {
+            return vec![Change { kind: "REFERENCE_UNRESOLVED", path: "#/".to_owned() }];
+        };
+        let changes = validator::deep(|| compare::compare(writer, reader));
         changes
             .unwrap_or_else(|_| vec![Change { kind: "COMPARISON_EXCEEDED", path: "#/".to_owned() }])
+    }
+
+    /// The schema's title, by which strategies that go by records call it.
+    pub fn title(&self) -> Option<&str> {
+        self.json.get("title").and_then(Json::as_str)
     }
 
     /// Holds a record's bytes after the schema's id against the schema: a document in JSON.
@@ -120,8 +119,50 @@ impl Schema {
     /// # Errors
     /// If they are no JSON or do not fit; the first fault is told with its place.
     pub fn validate_payload(&self, payload: &[u8]) -> Result<(), SchemaError> {
-        validator::validate(&self.validator, self.depth, payload)
+        let (validator, depth) = self.validator.as_ref().map_err(SchemaError::clone)?;
+        validator::validate(validator, *depth, payload)
     }
+}
+
+/// What the references stand for, by name.
+fn documents(references: &[ResolvedReference]) -> Result<Vec<(String, Json)>, SchemaError> {
+    if references.iter().map(|reference| reference.schema.len()).sum::<usize>()
+        > REFERENCES_BYTES_MAX
+    {
+        return Err(SchemaError::new(format!(
+            "the references have more than {REFERENCES_BYTES_MAX} bytes"
+        )));
+    }
+    let document = |reference: &ResolvedReference| {
+        let named =
+            |error: SchemaError| SchemaError::new(format!("reference {}: {error}", reference.name));
+        let json = read(&reference.schema).map_err(named)?;
+        Ok((reference.name.clone(), with_definitions(json)))
+    };
+    references.iter().map(document).collect()
+}
+
+/// What the rules of compatibility see of a schema, and what holds records.
+fn compiled(
+    json: &Json,
+    documents: &[(String, Json)],
+) -> (Result<Model, SchemaError>, Result<(Validator, u64), SchemaError>) {
+    let root = with_definitions(json.clone());
+    let draft = Draft::of(&root);
+    let mut library = Library::default();
+    library.add("", &root, draft.id_keyword());
+    for (name, document) in documents {
+        library.add(name, document, draft.id_keyword());
+    }
+    let (model, applied) = match load::load(&root, library::BASE, &library, draft) {
+        Ok(loaded) => loaded,
+        Err(why) => return (Err(why.clone()), Err(why)),
+    };
+    let validator = guard::weigh(&applied).and_then(|weight| {
+        let validator = validator::deep(|| validator::compile(&root, documents, draft))??;
+        Ok((validator, weight.depth))
+    });
+    (Ok(model), validator)
 }
 
 fn read(text: &str) -> Result<Json, SchemaError> {

@@ -1,10 +1,12 @@
 //! From files to descriptors: names resolved, numbers checked, options interpreted.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use prost_reflect::{DescriptorPool, FileDescriptor};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, Value};
 
 use super::element::{File, Label, Message};
 use super::normalize::is_map_entry;
@@ -15,44 +17,60 @@ use crate::schema_registry::format::{ResolvedReference, SchemaError};
 /// The name under which the schema itself is compiled: no import can mean it.
 const MAIN: &str = "<schema>";
 
-/// Compiles a schema and what it refers to: its elements, and its descriptor in a pool of all.
+/// Compiles a schema, of which `file` is the parsed form, and what it refers to: its descriptor in a pool of all.
 ///
 /// # Errors
 /// If a text is no schema, or imports what neither is known nor comes before it.
 pub(super) fn compile(
+    file: &File,
     text: &str,
     references: &[ResolvedReference],
-) -> Result<(File, FileDescriptor), SchemaError> {
+) -> Result<FileDescriptor, SchemaError> {
     let mut pool = DescriptorPool::global();
     for reference in references {
         let named =
             |error: SchemaError| SchemaError::new(format!("reference {}: {error}", reference.name));
         if pool.get_file_by_name(&reference.name).is_none() {
-            add(&mut pool, &reference.name, &reference.schema).map_err(named)?;
+            let (file, text) = read(&reference.schema).map_err(named)?;
+            add_text(&mut pool, &reference.name, &text, &file).map_err(named)?;
         }
     }
-    let file = add(&mut pool, MAIN, text)?;
-    let compiled = pool
-        .get_file_by_name(MAIN)
-        .ok_or_else(|| SchemaError::new("the schema was not compiled"))?;
-    Ok((file, compiled))
+    add_text(&mut pool, MAIN, text, file)?;
+    pool.get_file_by_name(MAIN).ok_or_else(|| SchemaError::new("the schema was not compiled"))
 }
 
-/// Adds a file by its text, or by its descriptor in base64.
-fn add(pool: &mut DescriptorPool, name: &str, text: &str) -> Result<File, SchemaError> {
+/// Reads a file from its text, or from its descriptor in base64: its elements, and its text.
+///
+/// # Errors
+/// If it is neither.
+pub(super) fn read(text: &str) -> Result<(File, Cow<'_, str>), SchemaError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(SchemaError::new(format!("the schema has more than {TEXT_BYTES_MAX} bytes")));
     }
     let error = match parse(text) {
-        Ok(file) => return add_text(pool, name, text, &file).map(|()| file),
+        Ok(file) => return Ok((file, text.into())),
         Err(error) => error,
     };
     let Ok(bytes) = STANDARD.decode(text.trim()) else { return Err(error) };
     // Its options may be Confluent's own, whose declarations have to be there before they are read.
-    add_import(pool, known::META)?;
-    let text = print::print(&descriptor::elements(&bytes, pool)?);
-    let file = parse(&text)?;
-    add_text(pool, name, &text, &file).map(|()| file)
+    let mut pool = DescriptorPool::global();
+    add_import(&mut pool, known::META)?;
+    let text = print::print(&descriptor::elements(&bytes, &pool)?);
+    Ok((parse(&text)?, text.into()))
+}
+
+/// The name of a file that clients get as a descriptor, where a file must have one.
+///
+/// Source: `ProtobufSchema.DEFAULT_NAME`.
+const SERIALIZED_NAME: &str = "default";
+
+/// The descriptor in base64, with its options as they were declared.
+pub(super) fn serialized(compiled: &FileDescriptor) -> Option<String> {
+    let kind =
+        DescriptorPool::global().get_message_by_name("google.protobuf.FileDescriptorProto")?;
+    let mut file = DynamicMessage::decode(kind, compiled.encode_to_vec().as_slice()).ok()?;
+    file.set_field_by_name("name", Value::String(SERIALIZED_NAME.to_owned()));
+    Some(STANDARD.encode(file.encode_to_vec()))
 }
 
 /// Adds a file by its text, of which `file` is the parsed form.

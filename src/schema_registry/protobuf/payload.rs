@@ -8,43 +8,48 @@ use super::element::File;
 use super::parse::DEPTH_MAX;
 use crate::schema_registry::format::SchemaError;
 
-/// Holds the bytes against the message type that their indexes name; `written` are the elements of `compiled`.
+/// Holds bytes against the message at a path of indexes; `written` are the elements of `compiled`.
 ///
 /// # Errors
 /// If the indexes name no message, the bytes are not one, or a required field is not set.
 pub(super) fn validate(
     written: &File,
     compiled: &FileDescriptor,
-    payload: &[u8],
+    (message, bytes): (&[usize], &[u8]),
 ) -> Result<(), SchemaError> {
-    let mut rest = payload;
-    let indexes = indexes(&mut rest)?;
-    let message = indexed(written, compiled, &indexes)
+    let message = indexed(written, compiled, message)
         .ok_or_else(|| SchemaError::new("the message indexes name no message of the schema"))?;
     let name = message.full_name().to_owned();
-    let decoded = DynamicMessage::decode(message, rest)
+    let decoded = DynamicMessage::decode(message, bytes)
         .map_err(|error| SchemaError::new(format!("not a {name}: {error}")))?;
     required(&decoded)
 }
 
-/// Reads the indexes: their count and then a path into nested messages, zigzag; a count of 0 means the first message.
-fn indexes(rest: &mut &[u8]) -> Result<Vec<usize>, SchemaError> {
+/// Reads the indexes that name a message, and gives what follows them: their count and then a path into nested
+/// messages, zigzag; a count of 0 means the first message.
+///
+/// # Errors
+/// If they end early, or are no path.
+pub fn message_indexes(bytes: &[u8]) -> Result<(Vec<usize>, &[u8]), SchemaError> {
+    let mut rest = bytes;
     let wrong = |number: i32| SchemaError::new(format!("{number} in the message indexes"));
-    let count = zigzag(rest)?;
-    match usize::try_from(count) {
-        Ok(0) => Ok(vec![0]),
-        Ok(count) if count <= DEPTH_MAX => (0..count)
-            .map(|_| {
-                zigzag(rest).and_then(|index| usize::try_from(index).map_err(|_| wrong(index)))
-            })
-            .collect(),
-        _ => Err(wrong(count)),
-    }
+    let count = zigzag(&mut rest)?;
+    let indexes = match usize::try_from(count) {
+        Ok(0) => vec![0],
+        Ok(count) if count <= DEPTH_MAX => {
+            let mut index = || {
+                zigzag(&mut rest).and_then(|index| usize::try_from(index).map_err(|_| wrong(index)))
+            };
+            (0..count).map(|_| index()).collect::<Result<_, _>>()?
+        }
+        _ => return Err(wrong(count)),
+    };
+    Ok((indexes, rest))
 }
 
 /// The message at a path. An index counts what the text declares, as Confluent's serializers count: the entry of a map
 /// only where the text spells it out.
-fn indexed(
+pub(super) fn indexed(
     written: &File,
     compiled: &FileDescriptor,
     indexes: &[usize],

@@ -1,8 +1,10 @@
 //! The parameter `format`: a schema's text in another form.
 
+use super::super::any::Rules;
+use super::super::entity::Content;
 use super::super::error::Error;
 use super::super::service::Service;
-use super::super::state::Stored;
+use super::super::subject::Subject;
 use super::path::Query;
 
 /// The text in the form that the query asks for; none: as it is stored.
@@ -11,12 +13,12 @@ use super::path::Query;
 /// [`Error::InvalidSchema`].
 pub(super) fn formatted(
     service: &Service,
-    stored: &Stored,
+    (subject, content): (&Subject, &Content),
     query: &Query,
 ) -> Result<Option<String>, Error> {
     let Some(format) = query.get("format").filter(|format| !format.trim().is_empty()) else {
         return Ok(None);
     };
-    let schema = service.catalog().stored(&service.state(), stored)?;
+    let schema = service.catalog().parse(&service.state(), subject, content, Rules::Stored)?;
     Ok(schema.formatted(format))
 }

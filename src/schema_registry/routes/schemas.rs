@@ -110,7 +110,7 @@ fn by_id(service: &Service, id: i32, rest: &[&str], query: &Query) -> Result<Rep
     let stored = stored.ok_or_else(|| Error::NoSchema(id.to_string()))?;
     let max_id = query.flag("fetchMaxId").then(|| state.max_id(&stored.subject.context));
     drop(state);
-    let text = formatted(service, &stored, query)?;
+    let text = formatted(service, (&stored.subject, &stored.content), query)?;
     match rest {
         [] => {
             let mut shown = Shown { max_id, id: None, ..Shown::stored(&stored) };
@@ -146,7 +146,8 @@ fn holders(state: &State, stored: &Stored, names: bool, query: &Query) -> Result
 /// In each context that has it, the id of the schema with that hash.
 fn ids(state: &State, guid: &str) -> Vec<(String, i32)> {
     let Ok(guid) = Uuid::parse_str(guid) else { return Vec::new() };
-    let of = |context: &str| Some((context.to_owned(), state.id_of(context, guid)?));
+    let of =
+        |context: &str| state.ids_of(context, guid).next().map(|(_, id)| (context.to_owned(), id));
     state.contexts().filter_map(of).collect()
 }
 
@@ -157,7 +158,7 @@ fn by_guid(service: &Service, guid: &str, query: &Query) -> Result<Reply, Error>
         first.and_then(|(context, id)| state.holder(&context, id).cloned())
     };
     let stored = stored.ok_or_else(|| Error::NoSchema(guid.to_owned()))?;
-    let text = formatted(service, &stored, query)?;
+    let text = formatted(service, (&stored.subject, &stored.content), query)?;
     let mut shown = Shown { subject: None, version: None, id: None, ..Shown::stored(&stored) };
     if let Some(text) = &text {
         shown.schema = text;

@@ -102,7 +102,7 @@ fn find(service: &Service, lookup: &Lookup) -> Result<Arc<Stored>, Error> {
 }
 
 fn shown(service: &Service, stored: &Stored, query: &Query) -> Result<Reply, Error> {
-    let text = formatted(service, stored, query)?;
+    let text = formatted(service, (&stored.subject, &stored.content), query)?;
     let mut shown = Shown::stored(stored);
     if let Some(text) = &text {
         shown.schema = text;

@@ -79,23 +79,28 @@ async fn register(service: &Service, asked: &Asked<'_>) -> Result<Reply, Error> 
     if !wanted.content.schema.trim().is_empty() {
         service.parse(subject, &wanted.content, Rules::Stored).await?;
         if let Some(found) = service.existing(&wanted)? {
-            return Ok(registered(&found));
+            return registered(service, asked, &found);
         }
         if wanted.id.is_none() {
             service.parse(subject, &wanted.content, Rules::New).await?;
         }
     }
     match service.change(Command::Register(Box::new(wanted))).await? {
-        Answer::Registered(done) => Ok(registered(&done)),
+        Answer::Registered(done) => registered(service, asked, &done),
         _ => Ok(Reply::Nothing),
     }
 }
 
-fn registered(done: &Registered) -> Reply {
+fn registered(service: &Service, asked: &Asked<'_>, done: &Registered) -> Result<Reply, Error> {
     let Registered { version, id, content } = done;
+    let text = formatted(service, (&asked.subject, content), asked.query)?;
     let guid = content.guid();
-    let shown = Shown { version: Some(*version), id: Some(*id), ..Shown::content(content, guid) };
-    Reply::json(&shown)
+    let mut shown =
+        Shown { version: Some(*version), id: Some(*id), ..Shown::content(content, guid) };
+    if let Some(text) = &text {
+        shown.schema = text;
+    }
+    Ok(Reply::json(&shown))
 }
 
 /// That version, in the subject's context or, without one, in any that has it.
@@ -126,7 +131,7 @@ fn show(service: &Service, asked: &Asked<'_>, version: i32) -> Result<Reply, Err
     let Asked { subject, query, .. } = asked;
     let filter = Filter::with_deleted(query.flag("deleted"));
     let stored = find(&service.state(), subject, version, filter)?;
-    let text = formatted(service, &stored, query)?;
+    let text = formatted(service, (&stored.subject, &stored.content), query)?;
     let references = qualified(&stored, query);
     let mut shown = Shown::stored(&stored);
     if let Some(text) = &text {
@@ -153,7 +158,7 @@ fn qualified(stored: &Stored, query: &Query) -> Option<Vec<Reference>> {
 fn show_text(service: &Service, asked: &Asked<'_>, version: i32) -> Result<Reply, Error> {
     let filter = Filter::with_deleted(asked.query.flag("deleted"));
     let stored = find(&service.state(), &asked.subject, version, filter)?;
-    let text = formatted(service, &stored, asked.query)?;
+    let text = formatted(service, (&stored.subject, &stored.content), asked.query)?;
     Ok(Reply::text(text.unwrap_or_else(|| stored.content.schema.clone())))
 }
 

@@ -71,10 +71,10 @@ fn a_permanent_delete_frees_the_id_s_place_but_not_its_number() {
     let mut state = State::default();
     register(&mut state, "a", 1, 5, "x");
     let guid = state.version(&Subject::parse("a"), 1).expect("there").guid;
-    assert_eq!(state.id_of(".", guid), Some(5));
+    assert_eq!(state.id_of(".", guid, "AVRO"), Some(5));
     let key = Key::Schema { subject: "a".to_owned(), version: 1 };
     state.apply(&Update::of(&key, None, 0)).expect("a tombstone");
-    assert_eq!((state.id_of(".", guid), state.holder(".", 5)), (None, None));
+    assert_eq!((state.id_of(".", guid, "AVRO"), state.holder(".", 5)), (None, None));
     assert_eq!(state.max_id("."), 5);
     assert!(!state.has(None, Filter::All));
 }

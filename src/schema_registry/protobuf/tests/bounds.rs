@@ -113,7 +113,8 @@ fn imports_in_a_circle_are_refused() {
 #[test]
 fn cut_texts_and_descriptors_are_told_not_to_be_schemas() {
     let text = "syntax = \"proto3\"; message M { oneof o { string a = 1 [deprecated = true]; } reserved 5 to 9, 11; }";
-    let bytes = Schema::parse(text, &[]).expect("a schema").compiled.encode_to_vec();
+    let bytes =
+        Schema::parse(text, &[]).expect("a schema").compiled.expect("compiled").encode_to_vec();
     for end in 19..text.len() {
         let cut = Schema::parse(&text[..end], &[]);
         assert!(cut.is_err() || end == 19 || text.as_bytes()[end - 1] == b';', "{}", &text[..end]);

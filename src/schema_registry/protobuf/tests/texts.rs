@@ -272,7 +272,7 @@ message M {
 fn a_descriptor_in_base64_is_printed_as_text() {
     let text = "syntax = \"proto3\"; package p; message M { map<string, int32> counts = 1; optional int32 maybe = 2; \
                 string plain = 3; }";
-    let descriptor = parse(text).compiled.encode_to_vec();
+    let descriptor = parse(text).compiled.expect("compiled").encode_to_vec();
     let encoded = Schema::parse(&STANDARD.encode(descriptor), &[]).expect("a descriptor");
     // A compiler gives each field a name in JSON, which the descriptors that clients send leave out.
     let mut lines: Vec<String> = encoded.canonical().lines().map(str::to_owned).collect();
