@@ -38,6 +38,9 @@ pub enum LogError {
     /// What is stored cannot be read now.
     #[error("the topic cannot be read")]
     Unreadable,
+    /// Whether it is still led here could not be learnt in time.
+    #[error("no proof of leadership came in time")]
+    Unproven,
 }
 
 /// One topic of one partition, followed and written by one part of this process.
@@ -65,6 +68,13 @@ pub trait TopicLog: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`LogError::NotAvailable`]: nothing was written. [`LogError::Unknown`].
     async fn append(&self, records: &[Record]) -> Result<Offset, LogError>;
+
+    /// Proves that this process led the topic at a time after the call, if there is such a topic: what it had read to the
+    /// end before was all there was. Wanted before a refusal is said that only rests on what was read.
+    ///
+    /// # Errors
+    /// [`LogError::NotAvailable`]: another leads it. [`LogError::Unproven`].
+    async fn prove(&self) -> Result<(), LogError>;
 
     /// Waits until the log may be longer than `end`, or anything else about the topic may have changed. Cancel-safe.
     async fn changed(&self, end: Option<Offset>);

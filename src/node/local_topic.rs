@@ -15,14 +15,17 @@ use crate::client::{Received, Record};
 use crate::cluster::client::{ClusterClient, CreateTopics, NewTopic};
 use crate::cluster::error::Refusal;
 use crate::cluster::image::TopicImage;
-use crate::log::{Isolation, PartitionHandle, ReadBounds, Registry, Terms, Waiter};
+use crate::log::{self, Isolation, PartitionHandle, ReadBounds, Registry, Terms, Waiter};
 use crate::record::build::{BatchBuilder, NewRecord};
 use crate::record::{Compression, ValidBatch};
+use crate::wal;
 
 /// Bytes read at once.
 const READ_BYTES_MAX: usize = 4 << 20;
 /// How long an append waits for the topic's creation, and for its lease.
 const CREATED_WITHIN: Duration = Duration::from_secs(5);
+/// How long a proof of leadership may take (law 9).
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
 /// How often somebody who waits looks again although nothing was said.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -144,6 +147,16 @@ impl TopicLog for LocalTopic {
         let Some(stable) = appended.stable else { return Ok(offset) };
         stable.wait().await.map_err(|_| LogError::Unknown { offset })?;
         Ok(offset)
+    }
+
+    async fn prove(&self) -> Result<(), LogError> {
+        if self.topic().is_none() {
+            return Ok(());
+        }
+        self.partition()?.prove(PROOF_WITHIN).await.map_err(|error| match error {
+            log::Error::Wal(wal::Error::Unproven { .. }) => LogError::Unproven,
+            _ => LogError::NotAvailable,
+        })
     }
 
     async fn changed(&self, end: Option<Offset>) {

@@ -113,6 +113,43 @@ impl Error {
         }
     }
 
+    /// Whether it rests on what the registry holds, and not on the request alone: then a registry that does not know that
+    /// it was replaced must not say it.
+    #[must_use]
+    pub fn rests_on_state(&self) -> bool {
+        match self {
+            Self::SubjectNotFound(_)
+            | Self::VersionNotFound(_)
+            | Self::SchemaNotFound
+            | Self::NoSchema(_)
+            | Self::SubjectSoftDeleted(_)
+            | Self::SubjectNotSoftDeleted(_)
+            | Self::VersionSoftDeleted(..)
+            | Self::VersionNotSoftDeleted(..)
+            | Self::NoConfig(_)
+            | Self::NoMode(_)
+            | Self::Incompatible { .. }
+            | Self::InvalidSchema(_)
+            | Self::NotPermitted(_)
+            | Self::ReferenceExists(..)
+            | Self::ContextNotEmpty(_) => true,
+            Self::NoResource
+            | Self::NoMethod
+            | Self::BadRequest(_)
+            | Self::SlowBody
+            | Self::LargeBody { .. }
+            | Self::InvalidVersion(_)
+            | Self::InvalidLevel
+            | Self::InvalidMode
+            | Self::InvalidSubject(_)
+            | Self::TooLarge
+            | Self::InvalidRuleSet(_)
+            | Self::Store(_)
+            | Self::TimedOut(_)
+            | Self::NoLeader => false,
+        }
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {

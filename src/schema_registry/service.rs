@@ -115,6 +115,14 @@ impl Service {
         }
     }
 
+    /// Proves that the state was all that the topic said, for a refusal that rests on it (law 9).
+    ///
+    /// # Errors
+    /// [`Error::Store`]: another process leads the topic; [`Error::TimedOut`].
+    pub async fn prove(&self) -> Result<(), Error> {
+        self.shared.log.prove().await.map_err(of_log)
+    }
+
     /// Parses a schema, without holding anybody up; what asks for it next finds it parsed.
     ///
     /// # Errors
@@ -197,6 +205,9 @@ fn of_log(error: LogError) -> Error {
         LogError::NotAvailable => Error::Store("The registry's topic is not available here"),
         LogError::Unknown { .. } => Error::TimedOut("Write to the registry's topic timed out"),
         LogError::Unreadable => Error::Store("The registry's topic could not be read"),
+        LogError::Unproven => {
+            Error::TimedOut("Whether the registry's topic is led here is not known")
+        }
     }
 }
 

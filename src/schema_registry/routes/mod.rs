@@ -71,7 +71,11 @@ async fn answer(Shared(app): Shared<Arc<App>>, request: Request) -> Response<Bod
         let target = Target::parse(parts.uri.path(), query)?;
         let takes_body = matches!(parts.method, Method::POST | Method::PUT);
         let body = if takes_body { app.body(body, &parts.headers).await? } else { Bytes::new() };
-        app.dispatch(&parts.method, &target, &body).await
+        let answered = app.dispatch(&parts.method, &target, &body).await;
+        if answered.as_ref().is_err_and(Error::rests_on_state) {
+            app.service.prove().await?;
+        }
+        answered
     };
     match answered.await {
         Ok(reply) => reply.response(plain),
@@ -196,3 +200,6 @@ fn types() -> Reply {
     let names: Vec<&str> = Format::ALL.iter().map(|(name, _)| *name).collect();
     Reply::json(&names)
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ struct Inner {
     fates: VecDeque<Fate>,
     /// So many looks at the log find it gone.
     away: usize,
+    /// Another process leads it, which is not known before it is asked for a proof.
+    replaced: bool,
 }
 
 /// The topic.
@@ -67,6 +69,11 @@ impl MemoryLog {
         };
         self.news.notify_waiters();
         first
+    }
+
+    /// Another process takes the topic, and this one is not told.
+    pub(crate) fn replace_leader(&self) {
+        self.lock().replaced = true;
     }
 
     /// The topic is deleted, and another comes with its next record.
@@ -116,6 +123,10 @@ impl TopicLog for MemoryLog {
                 Err(LogError::Unknown { offset })
             }
         }
+    }
+
+    async fn prove(&self) -> Result<(), LogError> {
+        if self.lock().replaced { Err(LogError::NotAvailable) } else { Ok(()) }
     }
 
     async fn changed(&self, end: Option<Offset>) {
