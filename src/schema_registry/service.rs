@@ -10,7 +10,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::any::{AnySchema, Rules};
 use super::catalog::Catalog;
@@ -37,6 +37,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 const TRIES_MAX: usize = 5;
 /// A text, with what it refers to, whose parsing is worth a thread of its own.
 const LONG_TEXT: usize = 64 << 10;
+/// Such texts that are parsed at a time: each may take a core and some hundred megabytes.
+const LONG_PARSES_MAX: usize = 2;
 /// The wait before the topic is asked again after it did not answer.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -52,6 +54,7 @@ struct Shared {
     log: Arc<dyn TopicLog>,
     catalog: Catalog,
     state: RwLock<State>,
+    long_parses: Semaphore,
     /// What was read of which topic.
     at: watch::Sender<Position>,
 }
@@ -78,6 +81,7 @@ impl Service {
             log,
             catalog: Catalog::default(),
             state: RwLock::default(),
+            long_parses: Semaphore::new(LONG_PARSES_MAX),
             at: watch::Sender::new(Position::default()),
         });
         let owner = Owner { shared: Arc::clone(&shared), queue, ahead: None, seen: Vec::new() };
@@ -138,8 +142,22 @@ impl Service {
         if wanted.bytes() < LONG_TEXT {
             return catalog.get(wanted).map(|_| ());
         }
+        // The semaphore lives as long as the service.
+        let stopping = |_| Error::Store("The registry is stopping");
+        let permit = self.shared.long_parses.acquire().await.map_err(stopping)?;
         let parsing = tokio::task::spawn_blocking(move || catalog.get(wanted).map(|_| ()));
-        parsing.await.unwrap_or(Err(Error::Store("A schema could not be read")))
+        let parsed = parsing.await.unwrap_or(Err(Error::Store("A schema could not be read")));
+        drop(permit);
+        parsed
+    }
+
+    /// Parses the versions that a schema new under the subject is compared with, so that the one writer need not.
+    pub async fn parse_previous(&self, subject: &Subject) {
+        let previous = decide::previous(&self.state(), subject);
+        for stored in previous {
+            // One that cannot be read is told by the comparison, if it is compared at all.
+            let _ = self.parse(&stored.subject, &stored.content, Rules::Stored).await;
+        }
     }
 
     /// Whether the state holds everything that is in the topic now.

@@ -1,9 +1,15 @@
 //! Avro, JSON Schema and Protobuf at the registry over HTTP: each alike, references, forms, and what is wrong with each.
 
-use anyhow::ensure;
-use serde_json::{Value as Json, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
 
-use crate::schema_registry::{Registry, settings};
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value as Json, json};
+use tokio::time::Instant;
+
+use crate::broker::Broker;
+use crate::schema_registry::{Registry, ask, settings};
 
 /// What one format is asked.
 struct Case {
@@ -173,5 +179,207 @@ fn every_format_is_served_alike() -> anyhow::Result<()> {
     let resolved = registry.get("/subjects/AVRO-order/versions/1?format=resolved")?;
     ensure!(resolved["schema"].as_str().is_some_and(|text| text.contains("cents")), "{resolved}");
     ensure!(resolved["guid"] == registry.get("/subjects/AVRO-order/versions/1")?["guid"]);
+    Ok(())
+}
+
+/// No bad request may take longer than this, nor the broker more memory for all of them: it has 1.5 times and more of what
+/// was measured.
+const BAD_WITHIN: Duration = Duration::from_secs(15);
+const MEMORY_MAX: u64 = 1536 << 20;
+
+/// A text of a format that nests so deep.
+fn nested(kind: &str, depth: usize) -> String {
+    let (open, inner, close) = match kind {
+        "AVRO" => (r#"{"type":"array","items":"#, "\"int\"", "}"),
+        "JSON" => (r#"{"not":"#, "{}", "}"),
+        _ => ("message A { ", "", "}"),
+    };
+    open.repeat(depth) + inner + &close.repeat(depth)
+}
+
+/// A text of a format with a comment of so many bytes.
+fn long(kind: &str, bytes: usize) -> String {
+    let filler = "x".repeat(bytes);
+    match kind {
+        "AVRO" => format!(r#"{{"type":"fixed","name":"F","size":1,"doc":"{filler}"}}"#),
+        "JSON" => format!(r#"{{"description":"{filler}"}}"#),
+        _ => format!("// {filler}\nmessage A {{}}"),
+    }
+}
+
+/// Bad texts are errors of the three ways in: registrations, look-ups, comparisons.
+fn bad_texts(registry: &Registry) -> anyhow::Result<()> {
+    for Case { kind, base, .. } in &CASES {
+        let subject = format!("{kind}-bad");
+        let versions = format!("/subjects/{subject}/versions");
+        let body = |text: &str| json!({ "schemaType": kind, "schema": text });
+        registry.json("POST", &versions, &body(base[0]))?;
+        let (look_up, compare) =
+            (format!("/subjects/{subject}"), format!("/compatibility{versions}"));
+        let cases = [
+            (&versions, long(kind, 10 << 20), 42209),
+            (&look_up, long(kind, 10 << 20), 42201),
+            (&compare, long(kind, 10 << 20), 42201),
+            (&versions, nested(kind, 10_000), 42201),
+            (&look_up, nested(kind, 10_000), 42201),
+            (&compare, nested(kind, 10_000), 42201),
+            (&versions, "{".to_owned(), 42201),
+        ];
+        for (path, text, code) in cases {
+            let began = Instant::now();
+            registry.refused("POST", path, &body(&text), code)?;
+            let (took, bytes) = (began.elapsed(), text.len());
+            ensure!(took < BAD_WITHIN, "{kind} {path}: {bytes} bytes took {took:?}");
+        }
+        // Bytes that are no text, and half a character.
+        let (start, end) = (format!(r#"{{"schemaType":"{kind}","schema":""#), r#""}"#);
+        for bad in [&b"\xff"[..], b"\xc3", b"\\ud800", b"\x00"] {
+            let body = [start.as_bytes(), bad, end.as_bytes()].concat();
+            let (status, _, said) = ask(&registry.0, "POST", &versions, &body)?;
+            let said: Json = serde_json::from_str(&said)?;
+            ensure!(status == 400 && said["error_code"] == 400, "{kind} {bad:?}: {status} {said}");
+        }
+    }
+    Ok(())
+}
+
+/// What refers to itself or doubles at each step ends, whichever way it is asked.
+fn references_without_end(registry: &Registry) -> anyhow::Result<()> {
+    let json = |text: &str| json!({ "schemaType": "JSON", "schema": text });
+    let path = "/subjects/bomb/versions";
+    let doubling: Vec<String> = (0..60)
+        .map(|at| {
+            let next = format!(r##"{{"$ref":"#/definitions/d{}"}}"##, at + 1);
+            format!(r#""d{at}":{{"allOf":[{next},{next}]}}"#)
+        })
+        .collect();
+    let bomb = format!(
+        r##"{{"$ref":"#/definitions/d0","definitions":{{{},"d60":{{}}}}}}"##,
+        doubling.join(",")
+    );
+    registry.refused("POST", path, &json(&bomb), 42201)?;
+    registry.refused("POST", path, &json(r##"{"$ref":"#"}"##), 42201)?;
+    registry.refused("POST", path, &json(r#"{"$ref":"https://example.com/a.json"}"#), 42201)?;
+
+    // Each refers to the two before it: 2^40 ways, and 40 texts.
+    for case in &CASES {
+        let text = |at: usize| match case.kind {
+            "AVRO" => {
+                let fields: Vec<String> = [at.checked_sub(1), at.checked_sub(2)]
+                    .into_iter()
+                    .flatten()
+                    .map(|of| format!(r#"{{"name":"f{of}","type":"R{of}"}}"#))
+                    .collect();
+                format!(r#"{{"type":"record","name":"R{at}","fields":[{}]}}"#, fields.join(","))
+            }
+            "JSON" => {
+                let parts: Vec<String> = [at.checked_sub(1), at.checked_sub(2)]
+                    .into_iter()
+                    .flatten()
+                    .map(|of| format!(r#""f{of}":{{"$ref":"R{of}"}}"#))
+                    .collect();
+                format!(r#"{{"type":"object","properties":{{{}}}}}"#, parts.join(","))
+            }
+            _ => {
+                let imports: Vec<String> = [at.checked_sub(1), at.checked_sub(2)]
+                    .into_iter()
+                    .flatten()
+                    .map(|of| format!("import public \"R{of}\"; "))
+                    .collect();
+                format!("syntax = \"proto3\"; {}message M{at} {{}}", imports.concat())
+            }
+        };
+        let subject = |at: usize| format!("{}-R{at}", case.kind);
+        for at in 0..40 {
+            let refers = |of: usize| json!({ "name": format!("R{of}"), "subject": subject(of), "version": 1 });
+            let references: Vec<Json> =
+                [at.checked_sub(1), at.checked_sub(2)].into_iter().flatten().map(refers).collect();
+            let body =
+                json!({ "schemaType": case.kind, "schema": text(at), "references": references });
+            let path = format!("/subjects/{}/versions", subject(at));
+            let (status, said) = registry.json("POST", &path, &body)?;
+            ensure!(status == 200, "{} {at}: {status} {said}", case.kind);
+        }
+        let last = format!("/subjects/{}/versions/1", subject(39));
+        for form in ["", "?format=resolved", "?format=serialized", "?referenceFormat=qualified"] {
+            registry.get(&format!("{last}{form}"))?;
+        }
+        in_a_circle(registry, case)?;
+    }
+    Ok(())
+}
+
+/// References to the latest version, which comes to refer back.
+fn in_a_circle(registry: &Registry, case: &Case) -> anyhow::Result<()> {
+    let (one, other) = (format!("{}-one", case.kind), format!("{}-other", case.kind));
+    let body = |text: &str, to: Option<&str>| {
+        let name = case.refers.0;
+        let references: Vec<Json> = to
+            .into_iter()
+            .map(|subject| json!({ "name": name, "subject": subject, "version": -1 }))
+            .collect();
+        json!({ "schemaType": case.kind, "schema": text, "references": references })
+    };
+    registry.json("PUT", "/config", &json!({ "compatibility": "NONE" }))?;
+    let put = |subject: &str, body: &Json| {
+        registry.json("POST", &format!("/subjects/{subject}/versions"), body)
+    };
+    let (status, said) = put(&one, &body(case.base[0], None))?;
+    ensure!(status == 200, "{said}");
+    let (status, said) = put(&other, &body(case.refers.1, Some(&one)))?;
+    ensure!(status == 200, "{said}");
+    // From here on each refers to the other; an answer of either kind will do, if one comes.
+    let (status, said) = put(&one, &body(case.refers.1, Some(&other)))?;
+    ensure!(status == 200 || said["error_code"] == 42201, "{said}");
+    for subject in [&one, &other] {
+        let (status, said) = put(subject, &body(case.refers.1, Some(&one)))?;
+        ensure!(status == 200 || said["error_code"] == 42201, "{said}");
+        let path = format!("/compatibility/subjects/{subject}/versions?verbose=true");
+        let (status, said) = registry.json("POST", &path, &body(case.base[0], None))?;
+        ensure!(status == 200, "{said}");
+    }
+    registry.json("PUT", "/config", &json!({ "compatibility": "BACKWARD" }))?;
+    Ok(())
+}
+
+/// A body that is sent in pieces and never ends is refused at the bound of its size.
+fn endless_body(broker: &Broker) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(&broker.registry)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(
+        b"POST /subjects/a/versions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+    )?;
+    let piece = [b"100000\r\n".as_slice(), &vec![b' '; 1 << 20], b"\r\n"].concat();
+    for sent in 0..64 {
+        // It may close before it has read what we send.
+        if stream.write_all(&piece).is_err() {
+            ensure!(sent > 10, "refused after {sent} MiB");
+            break;
+        }
+        if sent == 63 {
+            bail!("64 MiB of a body were taken");
+        }
+    }
+    let mut answer = Vec::new();
+    // What was sent beyond the answer may reset the connection.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    ensure!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    Ok(())
+}
+
+/// One broker: 10 s. A body that comes too slowly is a unit test's, whose clock can be moved.
+#[test]
+fn bad_schemas_are_errors_in_bounded_time_and_memory() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let broker = settings(folder.path()).start()?;
+    let registry = Registry::of(&broker);
+    bad_texts(&registry)?;
+    references_without_end(&registry)?;
+    endless_body(&broker)?;
+    registry.get("/subjects").context("it serves on")?;
+    let peak = broker.memory_peak()?;
+    println!("at most {} MiB", peak >> 20);
+    ensure!(peak < MEMORY_MAX, "{} MiB", peak >> 20);
     Ok(())
 }

@@ -143,6 +143,14 @@ impl Broker {
         bail!("the broker was not ready after {PATIENCE:?}")
     }
 
+    /// The most memory that the process had at a time, in bytes.
+    pub(crate) fn memory_peak(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmHWM")?;
+        Ok(kib.parse::<u64>()? << 10)
+    }
+
     /// Kills the process as `kill -9` does: nothing of it runs on.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;

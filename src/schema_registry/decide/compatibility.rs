@@ -5,26 +5,36 @@
 use std::sync::Arc;
 
 use crate::schema_registry::any::AnySchema;
-use crate::schema_registry::catalog::Catalog;
 use crate::schema_registry::entity::Content;
 use crate::schema_registry::error::Error;
 use crate::schema_registry::settings::{Config, Level};
-use crate::schema_registry::state::{State, Stored};
+use crate::schema_registry::state::{Filter, State, Stored};
+use crate::schema_registry::subject::Subject;
 
 /// What of an old schema is shown.
 const SHOWN_MAX: usize = 10 * 1024;
 const OTHER_FORMAT: &str = "Incompatible because of different schema type";
 
-/// Why `schema` does not fit `previous` (ascending), in sentences; none if it does.
+/// The versions that a new one of the subject may be compared with.
+#[must_use]
+pub fn previous(state: &State, subject: &Subject) -> Vec<Arc<Stored>> {
+    let level = state.config_in_scope(subject).compatibility_level.unwrap_or_default();
+    if level == Level::None {
+        return Vec::new();
+    }
+    let count = if level.is_transitive() { usize::MAX } else { 1 };
+    state.versions(subject, Filter::Live).rev().take(count).cloned().collect()
+}
+
+/// Why `schema` does not fit `previous` (ascending), in sentences; none if it does. `read` gives a version's parsed form.
 ///
 /// # Errors
 /// [`Error::InvalidSchema`]: one of the previous cannot be read any more.
 pub fn check(
-    state: &State,
-    catalog: &Catalog,
     config: &Config,
     (schema, content): (&AnySchema, &Content),
     previous: &[Arc<Stored>],
+    read: impl Fn(&Stored) -> Result<Arc<AnySchema>, Error>,
 ) -> Result<Vec<String>, Error> {
     let level = config.compatibility_level.unwrap_or_default();
     if level == Level::None {
@@ -38,7 +48,7 @@ pub fn check(
     let newest_first = previous.iter().rev().filter(|stored| group(&stored.content) == own);
     let count = if level.is_transitive() { usize::MAX } else { 1 };
     for stored in newest_first.take(count) {
-        let old = catalog.stored(state, stored)?;
+        let old = read(stored)?;
         let mut messages = differences(level, schema, &old);
         if messages.is_empty() {
             continue;

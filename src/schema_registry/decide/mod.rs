@@ -8,7 +8,7 @@ mod lookup;
 mod register;
 mod settings;
 
-pub use compatibility::check;
+pub use compatibility::{check, previous};
 pub use lookup::{Lookup, find};
 pub use register::{Registration, existing};
 

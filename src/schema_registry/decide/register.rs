@@ -142,7 +142,8 @@ pub(super) fn register(
     let mode = state.mode_in_scope(subject);
     if !mode.is_import() && !force {
         let config = state.config_in_scope(subject);
-        let messages = check(state, catalog, &config, (&parsed, &content), &undeleted)?;
+        let read = |stored: &Stored| catalog.stored(state, stored);
+        let messages = check(&config, (&parsed, &content), &undeleted, read)?;
         if !messages.is_empty() {
             return Err(Error::Incompatible { subject: subject.clone(), messages });
         }

@@ -33,7 +33,7 @@ pub(super) async fn answer(
     }
     let previous = previous(service, &asked, version)?;
     let verbose = asked.query.flag("verbose");
-    let messages = match check(service, &asked, &previous).await {
+    let messages = match check(service, &asked, previous).await {
         Err(Error::InvalidSchema(message)) if verbose => vec![message],
         result => result?,
     };
@@ -64,18 +64,24 @@ fn previous(
 async fn check(
     service: &Service,
     asked: &Asked<'_>,
-    previous: &[Arc<Stored>],
+    previous: Vec<Arc<Stored>>,
 ) -> Result<Vec<String>, Error> {
     let content = SchemaRequest::read(asked.body)?.content();
     if content.schema.trim().is_empty() {
         return Err(Error::InvalidSchema("Empty schema".to_owned()));
     }
     service.parse(&asked.subject, &content, Rules::New).await?;
-    for stored in previous {
+    for stored in &previous {
         service.parse(&stored.subject, &stored.content, Rules::Stored).await?;
     }
-    let state = service.state();
-    let schema = service.catalog().parse(&state, &asked.subject, &content, Rules::New)?;
-    let config = state.config_in_scope(&asked.subject);
-    decide::check(&state, service.catalog(), &config, (&schema, &content), previous)
+    let (service, subject) = (service.clone(), asked.subject.clone());
+    // A comparison may take long; it holds up neither other requests nor the state.
+    let comparing = tokio::task::spawn_blocking(move || {
+        let catalog = service.catalog();
+        let schema = catalog.parse(&service.state(), &subject, &content, Rules::New)?;
+        let config = service.state().config_in_scope(&subject);
+        let read = |stored: &Stored| catalog.stored(&service.state(), stored);
+        decide::check(&config, (&schema, &content), &previous, read)
+    });
+    comparing.await.unwrap_or(Err(Error::Store("Schemas could not be compared")))
 }

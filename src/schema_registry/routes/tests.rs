@@ -1,5 +1,7 @@
 //! Requests without a socket.
 
+use futures::StreamExt as _;
+
 use super::super::service::memory::MemoryLog;
 use super::*;
 use crate::client::local::TopicLog;
@@ -40,4 +42,19 @@ async fn a_replaced_registry_does_not_refuse() {
     {
         assert_eq!(ask(&app, "GET", path, "").await, status, "{path}");
     }
+}
+
+/// A body that stands still is refused in time, and gives its place to others.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_refused() {
+    let service = Service::start(Arc::new(MemoryLog::default()) as Arc<dyn TopicLog>);
+    let about = About { cluster_id: "c".to_owned() };
+    let app = Arc::new(App { service, about, bodies: Semaphore::new(1) });
+    let (register, long) = ("/subjects/a/versions", r#"{"schema":"\"long\""}"#);
+    let start = futures::stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from("{"))]);
+    let endless = Body::from_stream(start.chain(futures::stream::pending()));
+    let request = Request::builder().method("POST").uri(register).body(endless).expect("a request");
+    let slow = answer(Shared(Arc::clone(&app)), request);
+    assert_eq!(slow.await.status().as_u16(), 408);
+    assert_eq!(ask(&app, "POST", register, long).await, 200);
 }

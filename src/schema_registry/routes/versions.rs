@@ -83,6 +83,7 @@ async fn register(service: &Service, asked: &Asked<'_>) -> Result<Reply, Error> 
         }
         if wanted.id.is_none() {
             service.parse(subject, &wanted.content, Rules::New).await?;
+            service.parse_previous(subject).await;
         }
     }
     match service.change(Command::Register(Box::new(wanted))).await? {
