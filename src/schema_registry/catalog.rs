@@ -108,18 +108,19 @@ impl Catalog {
         Ok(parsed)
     }
 
-    /// The schema of a version, without a look at its text: for every record that comes in.
+    /// The schema of a version without a look at its text, if it is kept: for every record that comes in.
+    #[must_use]
+    pub fn known(&self, stored: &Stored) -> Option<Arc<AnySchema>> {
+        self.by_guid.get(&key_of(stored)).map(|parsed| parsed.schema)
+    }
+
+    /// The schema of a version, of which `wanted` is the text: kept from now on.
     ///
     /// # Errors
-    /// As [`Catalog::stored`].
-    pub fn compiled(&self, state: &State, stored: &Stored) -> Result<Arc<AnySchema>, Error> {
-        let Stored { subject, content, guid, .. } = stored;
-        let key = (subject.context.clone(), content.schema_type.clone(), *guid);
-        if let Some(parsed) = self.by_guid.get(&key) {
-            return Ok(parsed.schema);
-        }
-        let parsed = self.parsed(self.wanted(state, subject, content, Rules::Stored)?)?;
-        self.by_guid.insert(key, parsed.clone());
+    /// [`Error::InvalidSchema`].
+    pub fn keep(&self, stored: &Stored, wanted: Wanted) -> Result<Arc<AnySchema>, Error> {
+        let parsed = self.parsed(wanted)?;
+        self.by_guid.insert(key_of(stored), parsed.clone());
         Ok(parsed.schema)
     }
 
@@ -130,6 +131,11 @@ impl Catalog {
     pub fn stored(&self, state: &State, stored: &Stored) -> Result<Arc<AnySchema>, Error> {
         self.parse(state, &stored.subject, &stored.content, Rules::Stored)
     }
+}
+
+fn key_of(stored: &Stored) -> (String, String, Guid) {
+    let Stored { subject, content, guid, .. } = stored;
+    (subject.context.clone(), content.schema_type.clone(), *guid)
 }
 
 /// A schema to be parsed.

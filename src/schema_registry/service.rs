@@ -54,7 +54,7 @@ struct Shared {
     log: Arc<dyn TopicLog>,
     catalog: Catalog,
     state: RwLock<State>,
-    long_parses: Semaphore,
+    long_parses: Arc<Semaphore>,
     /// What was read of which topic.
     at: watch::Sender<Position>,
 }
@@ -81,7 +81,7 @@ impl Service {
             log,
             catalog: Catalog::default(),
             state: RwLock::default(),
-            long_parses: Semaphore::new(LONG_PARSES_MAX),
+            long_parses: Arc::new(Semaphore::new(LONG_PARSES_MAX)),
             at: watch::Sender::new(Position::default()),
         });
         let owner = Owner { shared: Arc::clone(&shared), queue, ahead: None, seen: Vec::new() };
@@ -144,11 +144,13 @@ impl Service {
         }
         // The semaphore lives as long as the service.
         let stopping = |_| Error::Store("The registry is stopping");
-        let permit = self.shared.long_parses.acquire().await.map_err(stopping)?;
-        let parsing = tokio::task::spawn_blocking(move || catalog.get(wanted).map(|_| ()));
-        let parsed = parsing.await.unwrap_or(Err(Error::Store("A schema could not be read")));
-        drop(permit);
-        parsed
+        let permit = Arc::clone(&self.shared.long_parses).acquire_owned();
+        let permit = permit.await.map_err(stopping)?;
+        let parsing = tokio::task::spawn_blocking(move || {
+            let _until_done = permit;
+            catalog.get(wanted).map(|_| ())
+        });
+        parsing.await.unwrap_or(Err(Error::Store("A schema could not be read")))
     }
 
     /// Parses the versions that a schema new under the subject is compared with, so that the one writer need not.
@@ -158,6 +160,16 @@ impl Service {
             // One that cannot be read is told by the comparison, if it is compared at all.
             let _ = self.parse(&stored.subject, &stored.content, Rules::Stored).await;
         }
+    }
+
+    /// The schema of `content` under `subject`, as a stored one is read. The state is free while it is parsed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSchema`].
+    pub fn stored(&self, subject: &Subject, content: &Content) -> Result<Arc<AnySchema>, Error> {
+        let catalog = &self.shared.catalog;
+        let wanted = catalog.wanted(&self.state(), subject, content, Rules::Stored)?;
+        catalog.get(wanted)
     }
 
     /// Whether the state holds everything that is in the topic now.
@@ -178,7 +190,13 @@ impl Service {
     /// # Errors
     /// [`Error::InvalidSchema`]: what it refers to is gone.
     pub fn compiled(&self, stored: &Stored) -> Result<Arc<AnySchema>, Error> {
-        self.shared.catalog.compiled(&self.state(), stored)
+        let catalog = &self.shared.catalog;
+        if let Some(schema) = catalog.known(stored) {
+            return Ok(schema);
+        }
+        let wanted =
+            catalog.wanted(&self.state(), &stored.subject, &stored.content, Rules::Stored)?;
+        catalog.keep(stored, wanted)
     }
 
     /// The version that a registration comes to without a change, found without waiting for the writer.

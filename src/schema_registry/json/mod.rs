@@ -133,7 +133,7 @@ fn documents(references: &[ResolvedReference]) -> Result<Vec<(String, Json)>, Sc
             "the references have more than {REFERENCES_BYTES_MAX} bytes"
         )));
     }
-    let document = |reference: &ResolvedReference| {
+    let document = |reference: &ResolvedReference| -> Result<(String, Json), SchemaError> {
         let named =
             |error: SchemaError| SchemaError::new(format!("reference {}: {error}", reference.name));
         let json = read(&reference.schema).map_err(named)?;

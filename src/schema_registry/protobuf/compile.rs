@@ -17,33 +17,35 @@ use crate::schema_registry::format::{ResolvedReference, SchemaError};
 /// The name under which the schema itself is compiled: no import can mean it.
 const MAIN: &str = "<schema>";
 
-/// Compiles a schema, of which `file` is the parsed form, and what it refers to: its descriptor in a pool of all.
+/// Reads and compiles a schema and what it refers to: its elements, and its descriptor in a pool of all, or why a
+/// compiler does not take it.
 ///
 /// # Errors
-/// If a text is no schema, or imports what neither is known nor comes before it.
+/// If the text is not even grammatical.
 pub(super) fn compile(
-    file: &File,
     text: &str,
     references: &[ResolvedReference],
-) -> Result<FileDescriptor, SchemaError> {
+) -> Result<(File, Result<FileDescriptor, SchemaError>), SchemaError> {
     let mut pool = DescriptorPool::global();
-    for reference in references {
+    let referred = references.iter().try_for_each(|reference| {
         let named =
             |error: SchemaError| SchemaError::new(format!("reference {}: {error}", reference.name));
-        if pool.get_file_by_name(&reference.name).is_none() {
-            let (file, text) = read(&reference.schema).map_err(named)?;
-            add_text(&mut pool, &reference.name, &text, &file).map_err(named)?;
+        if pool.get_file_by_name(&reference.name).is_some() {
+            return Ok(());
         }
-    }
-    add_text(&mut pool, MAIN, text, file)?;
-    pool.get_file_by_name(MAIN).ok_or_else(|| SchemaError::new("the schema was not compiled"))
+        let (file, text) = read(&mut pool, &reference.schema).map_err(named)?;
+        add_text(&mut pool, &reference.name, &text, &file).map_err(named)
+    });
+    let (file, text) = read(&mut pool, text)?;
+    let compiled = referred.and_then(|()| add_text(&mut pool, MAIN, &text, &file)).and_then(|()| {
+        let compiled = pool.get_file_by_name(MAIN);
+        compiled.ok_or_else(|| SchemaError::new("the schema was not compiled"))
+    });
+    Ok((file, compiled))
 }
 
 /// Reads a file from its text, or from its descriptor in base64: its elements, and its text.
-///
-/// # Errors
-/// If it is neither.
-pub(super) fn read(text: &str) -> Result<(File, Cow<'_, str>), SchemaError> {
+fn read<'a>(pool: &mut DescriptorPool, text: &'a str) -> Result<(File, Cow<'a, str>), SchemaError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(SchemaError::new(format!("the schema has more than {TEXT_BYTES_MAX} bytes")));
     }
@@ -53,9 +55,8 @@ pub(super) fn read(text: &str) -> Result<(File, Cow<'_, str>), SchemaError> {
     };
     let Ok(bytes) = STANDARD.decode(text.trim()) else { return Err(error) };
     // Its options may be Confluent's own, whose declarations have to be there before they are read.
-    let mut pool = DescriptorPool::global();
-    add_import(&mut pool, known::META)?;
-    let text = print::print(&descriptor::elements(&bytes, &pool)?);
+    add_import(pool, known::META)?;
+    let text = print::print(&descriptor::elements(&bytes, pool)?);
     Ok((parse(&text)?, text.into()))
 }
 

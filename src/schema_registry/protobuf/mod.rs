@@ -66,8 +66,7 @@ impl Schema {
                 "the references have more than {REFERENCES_BYTES_MAX} bytes"
             )));
         }
-        let (file, text) = compile::read(text)?;
-        let compiled = compile::compile(&file, &text, references);
+        let (file, compiled) = compile::compile(text, references)?;
         Ok(Self { file, compiled })
     }
 

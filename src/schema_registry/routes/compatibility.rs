@@ -77,10 +77,9 @@ async fn check(
     let (service, subject) = (service.clone(), asked.subject.clone());
     // A comparison may take long; it holds up neither other requests nor the state.
     let comparing = tokio::task::spawn_blocking(move || {
-        let catalog = service.catalog();
-        let schema = catalog.parse(&service.state(), &subject, &content, Rules::New)?;
+        let schema = service.catalog().parse(&service.state(), &subject, &content, Rules::New)?;
         let config = service.state().config_in_scope(&subject);
-        let read = |stored: &Stored| catalog.stored(&service.state(), stored);
+        let read = |stored: &Stored| service.stored(&stored.subject, &stored.content);
         decide::check(&config, (&schema, &content), &previous, read)
     });
     comparing.await.unwrap_or(Err(Error::Store("Schemas could not be compared")))

@@ -1,6 +1,5 @@
 //! The parameter `format`: a schema's text in another form.
 
-use super::super::any::Rules;
 use super::super::entity::Content;
 use super::super::error::Error;
 use super::super::service::Service;
@@ -19,6 +18,6 @@ pub(super) fn formatted(
     let Some(format) = query.get("format").filter(|format| !format.trim().is_empty()) else {
         return Ok(None);
     };
-    let schema = service.catalog().parse(&service.state(), subject, content, Rules::Stored)?;
+    let schema = service.stored(subject, content)?;
     Ok(schema.formatted(format))
 }
