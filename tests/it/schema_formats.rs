@@ -261,50 +261,52 @@ fn references_without_end(registry: &Registry) -> anyhow::Result<()> {
     registry.refused("POST", path, &json(r##"{"$ref":"#"}"##), 42201)?;
     registry.refused("POST", path, &json(r#"{"$ref":"https://example.com/a.json"}"#), 42201)?;
 
-    // Each refers to the two before it: 2^40 ways, and 40 texts.
     for case in &CASES {
-        let text = |at: usize| match case.kind {
-            "AVRO" => {
-                let fields: Vec<String> = [at.checked_sub(1), at.checked_sub(2)]
-                    .into_iter()
-                    .flatten()
-                    .map(|of| format!(r#"{{"name":"f{of}","type":"R{of}"}}"#))
-                    .collect();
-                format!(r#"{{"type":"record","name":"R{at}","fields":[{}]}}"#, fields.join(","))
-            }
-            "JSON" => {
-                let parts: Vec<String> = [at.checked_sub(1), at.checked_sub(2)]
-                    .into_iter()
-                    .flatten()
-                    .map(|of| format!(r#""f{of}":{{"$ref":"R{of}"}}"#))
-                    .collect();
-                format!(r#"{{"type":"object","properties":{{{}}}}}"#, parts.join(","))
-            }
-            _ => {
-                let imports: Vec<String> = [at.checked_sub(1), at.checked_sub(2)]
-                    .into_iter()
-                    .flatten()
-                    .map(|of| format!("import public \"R{of}\"; "))
-                    .collect();
-                format!("syntax = \"proto3\"; {}message M{at} {{}}", imports.concat())
-            }
-        };
-        let subject = |at: usize| format!("{}-R{at}", case.kind);
-        for at in 0..40 {
-            let refers = |of: usize| json!({ "name": format!("R{of}"), "subject": subject(of), "version": 1 });
-            let references: Vec<Json> =
-                [at.checked_sub(1), at.checked_sub(2)].into_iter().flatten().map(refers).collect();
-            let body =
-                json!({ "schemaType": case.kind, "schema": text(at), "references": references });
-            let path = format!("/subjects/{}/versions", subject(at));
-            let (status, said) = registry.json("POST", &path, &body)?;
-            ensure!(status == 200, "{} {at}: {status} {said}", case.kind);
-        }
-        let last = format!("/subjects/{}/versions/1", subject(39));
-        for form in ["", "?format=resolved", "?format=serialized", "?referenceFormat=qualified"] {
-            registry.get(&format!("{last}{form}"))?;
-        }
+        doubling_references(registry, case)?;
         in_a_circle(registry, case)?;
+    }
+    Ok(())
+}
+
+/// The two before a number, if there are.
+fn before(at: usize) -> Vec<usize> {
+    [at.checked_sub(1), at.checked_sub(2)].into_iter().flatten().collect()
+}
+
+/// A schema that refers to the two before it.
+fn with_two_before(kind: &str, at: usize) -> String {
+    let joined = |part: &dyn Fn(usize) -> String, between: &str| {
+        before(at).into_iter().map(part).collect::<Vec<_>>().join(between)
+    };
+    match kind {
+        "AVRO" => {
+            let fields = joined(&|of| format!(r#"{{"name":"f{of}","type":"R{of}"}}"#), ",");
+            format!(r#"{{"type":"record","name":"R{at}","fields":[{fields}]}}"#)
+        }
+        "JSON" => {
+            let parts = joined(&|of| format!(r#""f{of}":{{"$ref":"R{of}"}}"#), ",");
+            format!(r#"{{"title":"R{at}","type":"object","properties":{{{parts}}}}}"#)
+        }
+        _ => {
+            let imports = joined(&|of| format!("import public \"R{of}\";"), " ");
+            format!("syntax = \"proto3\"; {imports} message M{at} {{}}")
+        }
+    }
+}
+
+/// Each refers to the two before it: 2^30 ways, and 40 texts.
+fn doubling_references(registry: &Registry, case: &Case) -> anyhow::Result<()> {
+    let kind = case.kind;
+    let refers = |of: usize| json!({ "name": format!("R{of}"), "subject": format!("{kind}-R{of}"), "version": 1 });
+    for at in 0..40 {
+        let references: Vec<Json> = before(at).into_iter().map(refers).collect();
+        let body = json!({ "schemaType": kind, "schema": with_two_before(kind, at), "references": references });
+        let path = format!("/subjects/{kind}-R{at}/versions");
+        let (status, said) = registry.json("POST", &path, &body)?;
+        ensure!(status == 200, "{kind} {at}: {status} {said}");
+    }
+    for form in ["", "?format=resolved", "?format=serialized", "?referenceFormat=qualified"] {
+        registry.get(&format!("/subjects/{kind}-R39/versions/1{form}"))?;
     }
     Ok(())
 }

@@ -512,7 +512,7 @@ const FILES: &[Case] = &[
 
 fn changes(was: &Schema, is: &Schema) -> Vec<String> {
     let compiled = |schema: &Schema| schema.compiled.clone().expect("compiled");
-    let changes = diff::compare(&compiled(&was), &compiled(&is));
+    let changes = diff::compare(&compiled(was), &compiled(is));
     changes.iter().map(|change| format!("{} {}", change.kind.name(), change.path)).collect()
 }
 
