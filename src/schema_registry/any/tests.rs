@@ -65,7 +65,7 @@ fn what_old_registries_took_is_shown_and_found() {
         ),
         (Format::Json, r#"{"type":"strin"}"#),
         (Format::Json, r##"{"$ref":"gone.json"}"##),
-        (Format::Protobuf, "message A {\n  Gone gone = 1;\n}\n"),
+        (Format::Protobuf, "syntax = \"proto3\";\n\nmessage A {\n  Gone gone = 1;\n}\n"),
     ];
     for (format, text) in cases {
         let new = AnySchema::parse(format, text, &[], Rules::New);
