@@ -45,9 +45,9 @@ const CASES: [Case; 3] = [
     Case {
         kind: "JSON",
         base: [
-            r#"{"type":"object","properties":{"cents":{"type":"integer"}},"additionalProperties":false}"#,
-            "{ \"type\" : \"object\",\n\"properties\":{\"cents\":{\"type\":\"integer\"}} , \"additionalProperties\":false}",
-            r#"{"type":"object","properties":{"cents":{"type":"integer"}},"additionalProperties":false}"#,
+            r#"{"additionalProperties":false,"properties":{"cents":{"type":"integer"}},"type":"object"}"#,
+            "{ \"additionalProperties\" :false,\n\"properties\":{\"cents\":{\"type\":\"integer\"}} , \"type\":\"object\"}",
+            r#"{"additionalProperties":false,"properties":{"cents":{"type":"integer"}},"type":"object"}"#,
         ],
         refers: ("money.json", r#"{"type":"object","properties":{"total":{"$ref":"money.json"}}}"#),
         fits: r#"{"type":"object","properties":{"cents":{"type":"number"}},"additionalProperties":false}"#,
@@ -303,8 +303,14 @@ fn doubling_references(registry: &Registry, case: &Case) -> anyhow::Result<()> {
         let body = json!({ "schemaType": kind, "schema": with_two_before(kind, at), "references": references });
         let path = format!("/subjects/{kind}-R{at}/versions");
         let (status, said) = registry.json("POST", &path, &body)?;
+        // A compiler of JSON Schema goes each way: there is a bound.
+        if kind == "JSON" && status == 422 && at > 10 {
+            ensure!(said["error_code"] == 42201, "{said}");
+            return Ok(());
+        }
         ensure!(status == 200, "{kind} {at}: {status} {said}");
     }
+    ensure!(kind != "JSON", "2^30 ways were gone");
     for form in ["", "?format=resolved", "?format=serialized", "?referenceFormat=qualified"] {
         registry.get(&format!("/subjects/{kind}-R39/versions/1{form}"))?;
     }

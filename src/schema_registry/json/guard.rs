@@ -3,6 +3,8 @@
 //! Combinations and references apply to the value that their schema applies to. A schema can name itself in this way
 //! and never come to an end, or double its work at each step; both are refused before anything is validated.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::model::Id;
 use crate::schema_registry::format::SchemaError;
 
@@ -10,6 +12,40 @@ use crate::schema_registry::format::SchemaError;
 const APPLIED_MAX: u64 = 50_000;
 /// How deep they may stand in one another.
 const DEPTH_MAX: u64 = 256;
+
+/// The most ways that references lead through documents, each in its own address.
+const WAYS_MAX: usize = 4_000;
+
+/// By the address of a document, those of the documents that it refers to.
+pub(super) type Links = BTreeMap<String, BTreeSet<String>>;
+
+/// Counts the ways through documents. A compiler goes each of them: what a dynamic reference means hangs on where one
+/// comes from. Documents of which each refers to the two before it have more ways than anybody can go.
+///
+/// # Errors
+/// If there are more than the bound permits.
+pub(super) fn ways(root: &str, links: &Links) -> Result<(), SchemaError> {
+    let next = |address: &str| links.get(address).into_iter().flatten();
+    let (mut way, mut on_way) = (vec![(root, next(root))], BTreeSet::from([root]));
+    let mut count = 0;
+    while let Some((address, following)) = way.last_mut() {
+        let Some(there) = following.next() else {
+            on_way.remove(*address);
+            way.pop();
+            continue;
+        };
+        if on_way.insert(there.as_str()) {
+            way.push((there.as_str(), next(there)));
+            count += 1;
+        }
+        if count > WAYS_MAX {
+            return Err(SchemaError::new(format!(
+                "references lead through its documents in more than {WAYS_MAX} ways"
+            )));
+        }
+    }
+    Ok(())
+}
 
 /// What a schema's bounds came to.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,7 +112,23 @@ fn sum(inner: &[Id], weights: &[Option<Weight>]) -> Result<Weight, SchemaError> 
 
 #[cfg(test)]
 mod tests {
-    use super::weigh;
+    use super::{Links, ways, weigh};
+
+    #[test]
+    fn ways_through_documents_are_counted_and_circles_end() {
+        let two_before = |documents: usize| -> Links {
+            let before = |at: usize| [at + 1, at + 2].map(|of| of.to_string()).into();
+            (0..documents).map(|at| (at.to_string(), before(at))).collect()
+        };
+        assert!(ways("0", &two_before(12)).is_ok());
+        assert!(ways("0", &two_before(60)).is_err());
+        let all = |count: usize| -> Links {
+            let names: Vec<String> = (0..count).map(|at| at.to_string()).collect();
+            names.iter().map(|name| (name.clone(), names.iter().cloned().collect())).collect()
+        };
+        assert!(ways("0", &all(4)).is_ok());
+        assert!(ways("0", &all(40)).is_err());
+    }
 
     #[test]
     fn circles_and_doublings_are_refused() {

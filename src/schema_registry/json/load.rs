@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Draft;
+use super::guard::Links;
 use super::library::{Library, inner_base};
 use super::model::{
     Arrays, Class, Combination, Criterion, Id, Model, Node, Numbers, Objects, Pattern, Rest,
@@ -11,9 +12,17 @@ use super::model::{
 use super::text::Json;
 use crate::schema_registry::format::SchemaError;
 
+/// What a schema was loaded into.
+pub(super) struct Loaded {
+    pub(super) model: Model,
+    /// For each place, those that apply to the same value.
+    pub(super) applied: Vec<Vec<Id>>,
+    /// The address of the root, and for each address those that references lead to from there.
+    pub(super) root: String,
+    pub(super) links: Links,
+}
+
 /// Loads a schema from its root, and what it refers to.
-///
-/// Also lists for each place those that apply to the same value.
 ///
 /// # Errors
 /// If a reference leads nowhere.
@@ -22,7 +31,7 @@ pub(super) fn load<'a>(
     base: &str,
     library: &Library<'a>,
     draft: Draft,
-) -> Result<(Model, Vec<Vec<Id>>), SchemaError> {
+) -> Result<Loaded, SchemaError> {
     let mut loader = Loader {
         library,
         draft,
@@ -31,13 +40,16 @@ pub(super) fn load<'a>(
         known: BTreeMap::new(),
         waiting: Vec::new(),
         referred: BTreeSet::new(),
+        links: Links::new(),
     };
     loader.place(root, base);
     // References are followed from a list and not from the stack: they may lead through any number of places.
     while let Some((id, json, base)) = loader.waiting.pop() {
         loader.fill(id, json, &base)?;
     }
-    Ok((loader.model, loader.applied))
+    let root = inner_base(root, base, draft.id_keyword());
+    let Loader { model, applied, links, .. } = loader;
+    Ok(Loaded { model, applied, root, links })
 }
 
 struct Loader<'a, 'b> {
@@ -51,6 +63,7 @@ struct Loader<'a, 'b> {
     waiting: Vec<(Id, &'a Json, String)>,
     /// What references lead to.
     referred: BTreeSet<Id>,
+    links: Links,
 }
 
 /// The most places that references lead to: a compiler follows them one inside of the other.
@@ -174,8 +187,12 @@ impl<'a> Loader<'a, '_> {
     }
 
     fn reference(&mut self, reference: &str, base: &str) -> Result<Class, SchemaError> {
-        if let Some((json, base)) = self.library.resolve(base, reference, self.draft.id_keyword()) {
-            let place = self.place(json, &base);
+        if let Some((json, there)) = self.library.resolve(base, reference, self.draft.id_keyword())
+        {
+            if there != base {
+                self.links.entry(base.to_owned()).or_default().insert(there.clone());
+            }
+            let place = self.place(json, &there);
             self.referred.insert(place);
             if self.referred.len() > REFERRED_MAX {
                 return Err(SchemaError::new(format!(

@@ -25,6 +25,7 @@ use super::format::{Difference, ResolvedReference, SchemaError};
 use change::Change;
 use draft::Draft;
 use library::Library;
+use load::Loaded;
 use model::Model;
 use text::Json;
 
@@ -154,11 +155,13 @@ fn compiled(
     for (name, document) in documents {
         library.add(name, document, draft.id_keyword());
     }
-    let (model, applied) = match load::load(&root, library::BASE, &library, draft) {
-        Ok(loaded) => loaded,
-        Err(why) => return (Err(why.clone()), Err(why)),
-    };
-    let validator = guard::weigh(&applied).and_then(|weight| {
+    let Loaded { model, applied, root: start, links } =
+        match load::load(&root, library::BASE, &library, draft) {
+            Ok(loaded) => loaded,
+            Err(why) => return (Err(why.clone()), Err(why)),
+        };
+    let bounded = guard::ways(&start, &links).and_then(|()| guard::weigh(&applied));
+    let validator = bounded.and_then(|weight| {
         let validator = validator::deep(|| validator::compile(&root, documents, draft))??;
         Ok((validator, weight.depth))
     });
