@@ -425,7 +425,10 @@ impl Stage {
         match self.start().await {
             Ok(broker) => Some(broker),
             Err(error) => {
-                assert!(weather.metadata, "a broker starts over any store that recovers: {error}");
+                assert!(
+                    weather.metadata,
+                    "liveness: a broker starts over any store that recovers: {error}"
+                );
                 None
             }
         }
