@@ -98,7 +98,8 @@ pub(super) fn find_as_it_is(
     if content.schema.trim().is_empty() {
         return Ok(None);
     }
-    let (_, content) = canonicalize(state, catalog, subject, content, (*normalize, Rules::Stored))?;
+    let (parsed, content) =
+        canonicalize(state, catalog, subject, content, (*normalize, Rules::Stored))?;
     if !latest_only
         && let Some(id) = state.id_of(&subject.context, content.guid(), &content.schema_type)
         && let Some(holder) = state.holder_in(subject, id)
@@ -107,23 +108,43 @@ pub(super) fn find_as_it_is(
         return Ok(Some(Arc::clone(holder)));
     }
     let mut candidates = state.versions(subject, *filter).rev();
-    let found = if *latest_only {
-        candidates.next().filter(|stored| means(state, &content, stored))
-    } else {
-        candidates.find(|stored| means(state, &content, stored))
-    };
+    let fits = |stored: &&Arc<Stored>| means(state, catalog, (&parsed, &content), stored);
+    let found = if *latest_only { candidates.next().filter(fits) } else { candidates.find(fits) };
     Ok(found.cloned())
 }
 
 /// Whether `content`, in its stored form, means the schema of `stored`: they may differ in the version that metadata
-/// counts, and in references to the latest.
-pub(super) fn means(state: &State, content: &Content, stored: &Stored) -> bool {
+/// counts, in references to the latest, and in that it has in place what the other refers to.
+pub(super) fn means(
+    state: &State,
+    catalog: &Catalog,
+    (parsed, content): (&AnySchema, &Content),
+    stored: &Stored,
+) -> bool {
     let other = &stored.content;
+    let same_text = || {
+        content.schema == other.schema
+            && same_references(state, &stored.subject, &content.references, &other.references)
+    };
     content.schema_type == other.schema_type
-        && content.schema == other.schema
         && content.rule_set == other.rule_set
         && same_metadata(content.metadata.as_ref(), other.metadata.as_ref())
-        && same_references(state, &stored.subject, &content.references, &other.references)
+        && (same_text() || has_in_place(state, catalog, (parsed, content), stored))
+}
+
+/// Whether the schema is that of `stored` with the definitions in place that the other refers to. Only Avro's can be
+/// written so, and serializers ask for what a record carries, which knows of no references.
+fn has_in_place(
+    state: &State,
+    catalog: &Catalog,
+    (parsed, content): (&AnySchema, &Content),
+    stored: &Stored,
+) -> bool {
+    if !content.references.is_empty() || stored.content.references.is_empty() {
+        return false;
+    }
+    let Ok(other) = catalog.stored(state, stored) else { return false };
+    parsed.formatted("resolved").is_some_and(|text| other.formatted("resolved") == Some(text))
 }
 
 fn same_metadata(asked: Option<&Metadata>, stored: Option<&Metadata>) -> bool {

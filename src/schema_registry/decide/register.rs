@@ -134,10 +134,17 @@ pub(super) fn register(
     let (parsed, content) = canonicalize(state, catalog, subject, &content, (*normalize, rules))?;
     let known = state.id_of(&subject.context, content.guid(), &content.schema_type);
     let known = known.filter(|known| id.is_none_or(|id| id == *known));
-    if *version == 0
-        && let Some(found) = found(state, subject, (&content, known, *id), &undeleted)
-    {
-        return Ok(Plan::nothing(Answer::Registered(Box::new(Registered::from(found)))));
+    if *version == 0 {
+        let by_hash = known.and_then(|known| state.holder_in(subject, known));
+        let wanted = known.or(*id);
+        let fits = |stored: &&Arc<Stored>| {
+            wanted.is_none_or(|id| id == stored.id)
+                && means(state, catalog, (&parsed, &content), stored)
+        };
+        let found = by_hash.filter(|stored| !stored.deleted);
+        if let Some(found) = found.or_else(|| undeleted.iter().rev().find(fits)) {
+            return Ok(Plan::nothing(Answer::Registered(Box::new(Registered::from(&**found)))));
+        }
     }
     let mode = state.mode_in_scope(subject);
     if !mode.is_import() && !force {
@@ -162,24 +169,6 @@ pub(super) fn register(
         None => state.max_id(&subject.context) + 1,
     };
     Ok(plan(state, subject, Registered { version, id, content }))
-}
-
-/// A version of the subject that is the schema already.
-fn found<'a>(
-    state: &'a State,
-    subject: &Subject,
-    (content, known, id): (&Content, Option<i32>, Option<i32>),
-    undeleted: &'a [Arc<Stored>],
-) -> Option<&'a Stored> {
-    let by_hash = known.and_then(|known| state.holder_in(subject, known));
-    if let Some(stored) = by_hash.filter(|stored| !stored.deleted) {
-        return Some(stored);
-    }
-    let id = known.or(id);
-    let fits = |stored: &&Arc<Stored>| {
-        id.is_none_or(|id| id == stored.id) && means(state, content, stored)
-    };
-    undeleted.iter().rev().find(fits).map(Arc::as_ref)
 }
 
 /// # Errors
