@@ -14,6 +14,8 @@ pub enum Error {
     NoMethod,
     #[error("{0}")]
     BadRequest(String),
+    #[error("The request has no body")]
+    NoBody,
     #[error("The request's body did not come in time")]
     SlowBody,
     #[error("The request's body is larger than {max} bytes")]
@@ -85,6 +87,7 @@ impl Error {
             Self::NoResource => 404,
             Self::NoMethod => 405,
             Self::BadRequest(_) => 400,
+            Self::NoBody => 422,
             Self::SlowBody => 408,
             Self::LargeBody { .. } => 413,
             Self::SubjectNotFound(_) => 40401,
@@ -136,6 +139,7 @@ impl Error {
             Self::NoResource
             | Self::NoMethod
             | Self::BadRequest(_)
+            | Self::NoBody
             | Self::SlowBody
             | Self::LargeBody { .. }
             | Self::InvalidVersion(_)

@@ -147,7 +147,7 @@ pub enum Mode {
     /// Nothing changes.
     #[serde(rename = "READONLY")]
     ReadOnly,
-    /// Nothing changes, whatever subjects say.
+    /// The same: a name that is kept for those who set it.
     #[serde(rename = "READONLY_OVERRIDE")]
     ReadOnlyOverride,
     /// Schemas come with their ids.

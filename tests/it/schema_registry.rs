@@ -197,7 +197,7 @@ fn what_is_wrong_is_said_with_its_code() -> anyhow::Result<()> {
         ("GET", "/nowhere", none.clone(), 404),
         ("PUT", "/subjects/a", none.clone(), 405),
         ("GET", "/subjects/%ff/versions", none.clone(), 400),
-        ("POST", "/subjects/a/versions", none.clone(), 400),
+        ("POST", "/subjects/a/versions", none.clone(), 422),
         ("GET", "/subjects/b/versions", none.clone(), 40401),
         ("GET", "/subjects/a/versions/9", none.clone(), 40402),
         ("GET", "/subjects/a/versions/0", none.clone(), 42202),

@@ -66,12 +66,14 @@ pub fn routes(service: Service, about: About) -> Router {
 async fn answer(Shared(app): Shared<Arc<App>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let plain = reply::wants_plain_json(&parts.headers);
+    // The server below sends no body in answer to HEAD.
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let answered = async {
         let query = parts.uri.query().unwrap_or_default();
         let target = Target::parse(parts.uri.path(), query)?;
-        let takes_body = matches!(parts.method, Method::POST | Method::PUT);
+        let takes_body = matches!(method, Method::POST | Method::PUT);
         let body = if takes_body { app.body(body, &parts.headers).await? } else { Bytes::new() };
-        let answered = app.dispatch(&parts.method, &target, &body).await;
+        let answered = app.dispatch(&method, target, &body).await;
         if answered.as_ref().is_err_and(Error::rests_on_state) {
             app.service.prove().await?;
         }
@@ -81,7 +83,7 @@ async fn answer(Shared(app): Shared<Arc<App>>, request: Request) -> Response<Bod
         Ok(reply) => reply.response(plain),
         Err(error) => {
             if error.status() >= 500 {
-                tracing::warn!(method = %parts.method, path = parts.uri.path(), %error, "request failed");
+                tracing::warn!(%method, path = parts.uri.path(), %error, "request failed");
             }
             reply::failure(&error, plain)
         }
@@ -104,19 +106,14 @@ impl App {
         tokio::time::timeout(BODY_WITHIN, reading).await.unwrap_or(Err(Error::SlowBody))
     }
 
-    async fn dispatch(
-        &self,
-        method: &Method,
-        target: &Target,
-        body: &[u8],
-    ) -> Result<Reply, Error> {
-        let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
+    async fn dispatch(&self, method: &Method, target: Target, body: &[u8]) -> Result<Reply, Error> {
         let service = &self.service;
+        let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
         if !matches!(segments.as_slice(), [] | ["v1", ..] | ["schemas", "types"]) {
             service.caught_up().await?;
         }
-        let segments = self.with_alias(segments);
-        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        let target = self.with_alias(target);
+        let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
             [] => root(method),
             ["v1", "metadata", what] => self.metadata(method, what),
@@ -150,22 +147,33 @@ impl App {
     /// A subject whose settings name an alias stands for that.
     ///
     /// Source: `AliasFilter`.
-    fn with_alias<'a>(&self, segments: Vec<&'a str>) -> Vec<std::borrow::Cow<'a, str>> {
-        let mut segments: Vec<std::borrow::Cow<'a, str>> =
-            segments.into_iter().map(Into::into).collect();
-        let at = match segments.first().map(AsRef::as_ref) {
-            Some("subjects") => 1,
-            Some("compatibility") => 2,
-            _ => return segments,
-        };
-        if let Some(segment) = segments.get_mut(at) {
-            let subject = Subject::parse(segment);
-            let alias = self.service.state().config(&subject).and_then(|c| c.alias.clone());
-            if let Some(alias) = alias.filter(|alias| !alias.is_empty()) {
-                *segment = subject.relative(&alias).to_string().into();
+    fn with_alias(&self, mut target: Target) -> Target {
+        let segments: Vec<&str> = target.segments.iter().map(String::as_str).collect();
+        let at = match segments.as_slice() {
+            ["subjects", ..] => 1,
+            ["compatibility", "subjects", ..] => 2,
+            ["schemas", "ids", ..] => {
+                target.query.replace("subject", |named| self.meant(named));
+                return target;
             }
+            _ => return target,
+        };
+        if let Some(segment) = target.segments.get_mut(at) {
+            *segment = self.meant(segment);
         }
-        segments
+        target
+    }
+
+    /// The subject that a name stands for.
+    fn meant(&self, named: &str) -> String {
+        let subject = Subject::parse(named);
+        let state = self.service.state();
+        match state.config(&subject).and_then(|config| config.alias.as_deref()) {
+            Some(alias) if !alias.is_empty() && !subject.is_context() => {
+                subject.relative(alias).to_string()
+            }
+            _ => named.to_owned(),
+        }
     }
 
     fn metadata(&self, method: &Method, what: &str) -> Result<Reply, Error> {

@@ -28,16 +28,17 @@ pub(super) async fn answer(
     match *method {
         Method::GET => show(service, subject, query),
         Method::PUT => {
-            let mode = wanted(body)?;
-            let force = query.flag("force");
+            let fields = fields(body)?;
+            let said = fields.get("mode").ok_or(Error::InvalidMode)?;
+            let (mode, force) = (wanted(said)?, query.flag("force"));
             service.change(Command::SetMode { subject, mode, force }).await?;
-            Ok(Reply::json(&json!({ "mode": mode })))
+            Ok(Reply::json(&json!({ "mode": said })))
         }
         Method::DELETE => {
             let recursive = query.flag("recursive");
             match service.change(Command::DeleteMode { subject, recursive }).await? {
-                Answer::Mode(Some(mode)) => Ok(Reply::json(&json!({ "mode": mode }))),
-                _ => Ok(Reply::json(&json!({}))),
+                Answer::Mode(mode) => Ok(Reply::json(&json!({ "mode": mode }))),
+                _ => Ok(Reply::Nothing),
             }
         }
         _ => Err(Error::NoMethod),
@@ -59,10 +60,10 @@ fn show(service: &Service, subject: Subject, query: &Query) -> Result<Reply, Err
 }
 
 /// The mode that is asked for; null takes it away.
-fn wanted(body: &[u8]) -> Result<Option<Mode>, Error> {
-    match fields(body)?.get("mode") {
-        Some(Json::String(text)) => Mode::from_name(text).map(Some).ok_or(Error::InvalidMode),
-        Some(Json::Null) => Ok(None),
+fn wanted(said: &Json) -> Result<Option<Mode>, Error> {
+    match said {
+        Json::String(text) => Mode::from_name(text).map(Some).ok_or(Error::InvalidMode),
+        Json::Null => Ok(None),
         _ => Err(Error::InvalidMode),
     }
 }

@@ -87,6 +87,13 @@ impl Query {
         }
     }
 
+    /// Gives the first of that name another value, if there is one.
+    pub(super) fn replace(&mut self, name: &str, with: impl FnOnce(&str) -> String) {
+        if let Some((_, value)) = self.0.iter_mut().find(|(known, _)| known == name) {
+            *value = with(value);
+        }
+    }
+
     /// The first value of that name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

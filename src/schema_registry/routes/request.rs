@@ -70,7 +70,7 @@ pub(super) fn fields(body: &[u8]) -> Result<Map<String, Json>, Error> {
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
     if body.is_empty() {
-        return Err(Error::BadRequest("The request has no body".to_owned()));
+        return Err(Error::NoBody);
     }
     serde_json::from_slice(body)
         .map_err(|why| Error::BadRequest(format!("The request's body cannot be read: {why}")))

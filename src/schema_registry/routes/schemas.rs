@@ -13,7 +13,7 @@ use super::super::error::Error;
 use super::super::service::Service;
 use super::super::state::{Filter, State, Stored};
 use super::super::subject::Subject;
-use super::formats::formatted;
+use super::formats::{formatted, qualified};
 use super::path::Query;
 use super::reply::{Reply, Shown};
 
@@ -111,11 +111,15 @@ fn by_id(service: &Service, id: i32, rest: &[&str], query: &Query) -> Result<Rep
     let max_id = query.flag("fetchMaxId").then(|| state.max_id(&stored.subject.context));
     drop(state);
     let text = formatted(service, (&stored.subject, &stored.content), query)?;
+    let references = qualified(&stored, query);
     match rest {
         [] => {
             let mut shown = Shown { max_id, id: None, ..Shown::stored(&stored) };
             if subject.is_none() {
                 (shown.subject, shown.version) = (None, None);
+            }
+            if let Some(references) = &references {
+                shown.references = references;
             }
             if let Some(text) = &text {
                 shown.schema = text;

@@ -1,5 +1,7 @@
 //! Requests without a socket.
 
+mod answers;
+
 use futures::StreamExt as _;
 
 use super::super::service::memory::MemoryLog;

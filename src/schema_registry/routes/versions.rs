@@ -8,12 +8,11 @@ use axum::http::Method;
 
 use super::super::any::Rules;
 use super::super::decide::{Answer, Command, Registered};
-use super::super::entity::Reference;
 use super::super::error::Error;
 use super::super::service::Service;
 use super::super::state::{Filter, State, Stored};
 use super::super::subject::Subject;
-use super::formats::formatted;
+use super::formats::{formatted, qualified};
 use super::path::{Query, version};
 use super::reply::{Reply, Shown};
 use super::request::SchemaRequest;
@@ -142,18 +141,6 @@ fn show(service: &Service, asked: &Asked<'_>, version: i32) -> Result<Reply, Err
         shown.references = references;
     }
     Ok(Reply::json(&shown))
-}
-
-/// References with the context that they are meant in, if that is asked for.
-fn qualified(stored: &Stored, query: &Query) -> Option<Vec<Reference>> {
-    if query.get("referenceFormat") != Some("qualified") || stored.subject.is_in_default_context() {
-        return None;
-    }
-    let qualified = stored.content.references.iter().map(|reference| Reference {
-        subject: stored.subject.relative(&reference.subject).to_string(),
-        ..reference.clone()
-    });
-    Some(qualified.collect())
 }
 
 fn show_text(service: &Service, asked: &Asked<'_>, version: i32) -> Result<Reply, Error> {

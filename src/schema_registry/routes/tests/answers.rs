@@ -1,0 +1,199 @@
+//! Requests and their answers, on a topic in memory.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::super::*;
+use crate::client::local::TopicLog;
+use crate::schema_registry::service::memory::MemoryLog;
+
+fn app() -> App {
+    let service = Service::start(Arc::new(MemoryLog::default()) as Arc<dyn TopicLog>);
+    let about = About { cluster_id: "tests".to_owned() };
+    App { service, about, bodies: Semaphore::new(1) }
+}
+
+impl App {
+    /// The answer to a request: an error is its code.
+    async fn ask(&self, method: &Method, uri: &str, body: &str) -> Result<Json, u32> {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let answered = async {
+            let target = Target::parse(path, query)?;
+            self.dispatch(method, target, body.as_bytes()).await
+        };
+        match answered.await.map_err(|error| error.code())? {
+            Reply::Body(bytes) => Ok(serde_json::from_slice(&bytes).expect("an answer is JSON")),
+            Reply::Nothing => Ok(Json::Null),
+        }
+    }
+
+    async fn register(&self, subject: &str, body: &Json) -> Json {
+        let uri = format!("/subjects/{subject}/versions");
+        self.ask(&Method::POST, &uri, &body.to_string()).await.expect("it is registered")
+    }
+}
+
+const MONEY: &str = r#"{"type":"record","name":"Money","fields":[{"name":"cents","type":"long"}]}"#;
+const ORDER: &str =
+    r#"{"type":"record","name":"Order","fields":[{"name":"total","type":"Money"}]}"#;
+
+/// A schema in a context that refers to another there.
+async fn with_references() -> App {
+    let app = app();
+    let references = json!([{ "name": "Money", "subject": "money", "version": 1 }]);
+    for prefix in ["", ":.eu:"] {
+        app.register(&format!("{prefix}money"), &json!({ "schema": MONEY })).await;
+        let order = json!({ "schema": ORDER, "references": references });
+        app.register(&format!("{prefix}order"), &order).await;
+    }
+    app
+}
+
+#[tokio::test(start_paused = true)]
+async fn references_are_qualified_where_that_is_asked_for() {
+    let app = with_references().await;
+    for (uri, subject) in [
+        ("/schemas/ids/2?subject=:.eu:order", "money"),
+        ("/schemas/ids/2?subject=:.eu:order&referenceFormat=qualified", ":.eu:money"),
+        ("/contexts/.eu/schemas/ids/2?referenceFormat=qualified", ":.eu:money"),
+        ("/subjects/:.eu:order/versions/1?referenceFormat=qualified", ":.eu:money"),
+        ("/subjects/order/versions/1?referenceFormat=qualified", "money"),
+        ("/schemas/ids/2?referenceFormat=qualified", "money"),
+    ] {
+        let said = app.ask(&Method::GET, uri, "").await.expect(uri);
+        assert_eq!(said["references"][0]["subject"], subject, "{uri}");
+    }
+}
+
+/// Java's serializers know nothing of references: they ask for the schema that a record carries.
+///
+/// Source: `ParsedSchema.canLookup`.
+#[tokio::test(start_paused = true)]
+async fn a_schema_is_found_with_its_references_in_place() {
+    let app = with_references().await;
+    let in_place = ORDER.replace("\"Money\"", MONEY);
+    let asked = json!({ "schema": in_place });
+    let found = app.ask(&Method::POST, "/subjects/order", &asked.to_string()).await;
+    let found = found.expect("it is found");
+    assert_eq!((&found["version"], &found["id"]), (&json!(1), &json!(2)));
+    assert_eq!(app.register("order", &asked).await["id"], 2, "it is the same schema");
+    let other = json!({ "schema": in_place.replace("cents", "euros") });
+    assert_eq!(app.ask(&Method::POST, "/subjects/order", &other.to_string()).await, Err(40403));
+    // One with references is not found by the text that they stand in.
+    let plain = app.register("plain", &asked).await;
+    assert_ne!(plain["id"], 2);
+    let references = json!([{ "name": "Money", "subject": "money", "version": 1 }]);
+    let asked = json!({ "schema": ORDER, "references": references }).to_string();
+    assert_eq!(app.ask(&Method::POST, "/subjects/plain", &asked).await, Err(40403));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alias_stands_for_its_subject_in_paths_and_queries() {
+    let app = app();
+    for (subject, schema) in [("other", "\"int\""), ("real", "\"long\"")] {
+        app.register(subject, &json!({ "schema": schema })).await;
+    }
+    app.ask(&Method::PUT, "/config/short", r#"{"alias":"real"}"#).await.expect("it is set");
+    for uri in [
+        "/subjects/short/versions/1",
+        "/schemas/ids/2?subject=short",
+        "/contexts/./schemas/ids/2?subject=short",
+    ] {
+        let said = app.ask(&Method::GET, uri, "").await.expect(uri);
+        assert_eq!((&said["subject"], &said["version"]), (&json!("real"), &json!(1)), "{uri}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn modes_are_answered_as_they_were_asked_for() {
+    let app = app();
+    let mode = |text: &str| json!({ "mode": text });
+    for (method, uri, body, expected) in [
+        (Method::PUT, "/mode/a", r#"{"mode":"readonly"}"#, Ok(mode("readonly"))),
+        (Method::GET, "/mode/a", "", Ok(mode("READONLY"))),
+        (Method::PUT, "/mode/a", r#"{"mode":null}"#, Ok(json!({ "mode": null }))),
+        (Method::GET, "/mode/a", "", Err(40409)),
+        (Method::GET, "/mode/a?defaultToGlobal=true", "", Ok(mode("READWRITE"))),
+        (Method::DELETE, "/mode/a", "", Err(40401)),
+        (Method::DELETE, "/mode/:.eu:?recursive=true", "", Ok(json!({ "mode": null }))),
+        (Method::PUT, "/mode/a", r#"{"mode":"FORWARD"}"#, Err(42204)),
+        (Method::PUT, "/mode/a", "{}", Err(42204)),
+        (Method::PUT, "/mode/a", "", Err(422)),
+    ] {
+        let said = app.ask(&method, uri, body).await;
+        assert_eq!(said, expected, "{method} {uri} {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_empty_is_told_apart() {
+    let app = app();
+    app.register("a", &json!({ "schema": "\"int\"" })).await;
+    for (uri, body, code) in [
+        // No body at all.
+        ("/subjects/a/versions", "", 422),
+        ("/subjects/a", "", 422),
+        ("/compatibility/subjects/a/versions/1", "", 422),
+        // No schema in it: nothing is found, and nothing can be registered.
+        ("/subjects/a", "{}", 40403),
+        ("/subjects/b", r#"{"schema":" "}"#, 40401),
+        ("/subjects/b/versions", "{}", 42201),
+        ("/compatibility/subjects/a/versions/1", "{}", 42201),
+        ("/subjects/a/versions", "[", 400),
+    ] {
+        assert_eq!(app.ask(&Method::POST, uri, body).await, Err(code), "{uri} {body}");
+    }
+    // A version without a text has the text of the one before it.
+    let again = json!({ "metadata": { "properties": { "owner": "x" } } });
+    let said = app.register("a", &again).await;
+    assert_eq!((&said["version"], &said["schema"]), (&json!(2), &json!("\"int\"")));
+}
+
+/// The wrong versions, numbers and combinations that paths can name.
+#[tokio::test(start_paused = true)]
+async fn every_place_says_what_is_missing() {
+    let app = app();
+    for schema in ["\"int\"", "\"long\""] {
+        app.register("a", &json!({ "schema": schema })).await;
+    }
+    app.ask(&Method::DELETE, "/subjects/a/versions/1", "").await.expect("it goes");
+    let (get, delete) = (Method::GET, Method::DELETE);
+    for (method, uri, code) in [
+        (&get, "/subjects/a/versions/1", 40402),
+        (&get, "/subjects/a/versions/1/schema", 40402),
+        (&get, "/subjects/a/versions/x", 42202),
+        (&get, "/subjects/a/versions/3/referencedby", 40402),
+        (&get, "/subjects/b/versions/latest", 40401),
+        (&get, "/subjects/b/versions/latest/referencedby", 40401),
+        (&get, "/subjects/b/metadata", 40401),
+        (&get, "/subjects/a/metadata?key=k&value=v", 40403),
+        (&get, "/schemas/ids/9/schema", 40403),
+        (&get, "/schemas/ids/9/subjects", 40403),
+        (&get, "/schemas/ids/9/versions", 40403),
+        (&get, "/schemas/ids/x", 404),
+        (&get, "/schemas/ids/99999999999", 404),
+        (&get, "/schemas/guids/00000000-0000-0000-0000-000000000000", 40403),
+        (&get, "/schemas/guids/x", 40403),
+        (&get, "/config/b", 40408),
+        (&delete, "/config/b", 40401),
+        (&delete, "/subjects/b", 40401),
+        (&delete, "/subjects/b/versions/1", 40401),
+        (&delete, "/subjects/a/versions/9", 40402),
+        (&delete, "/subjects/a/versions/0", 42202),
+        (&delete, "/subjects/a/versions/1", 40406),
+        (&delete, "/subjects/a/versions/2?permanent=true", 40407),
+        (&delete, "/subjects/a?permanent=true", 40405),
+    ] {
+        assert_eq!(app.ask(method, uri, "").await, Err(code), "{method} {uri}");
+    }
+    for (uri, expected) in [
+        ("/subjects/a/versions/1?deleted=true", json!(1)),
+        ("/subjects/a/versions/latest", json!(2)),
+    ] {
+        let said = app.ask(&get, uri, "").await.expect(uri);
+        assert_eq!(said["version"], expected, "{uri}");
+    }
+    let none = app.ask(&get, "/schemas/guids/00000000-0000-0000-0000-000000000000/ids", "").await;
+    assert_eq!(none, Ok(json!([])));
+}
