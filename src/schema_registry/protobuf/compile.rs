@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, Value};
+use prost_reflect::{DescriptorPool, FileDescriptor};
 
 use super::element::{File, Label, Message};
 use super::normalize::is_map_entry;
@@ -58,20 +57,6 @@ fn read<'a>(pool: &mut DescriptorPool, text: &'a str) -> Result<(File, Cow<'a, s
     add_import(pool, known::META)?;
     let text = print::print(&descriptor::elements(&bytes, pool)?);
     Ok((parse(&text)?, text.into()))
-}
-
-/// The name of a file that clients get as a descriptor, where a file must have one.
-///
-/// Source: `ProtobufSchema.DEFAULT_NAME`.
-const SERIALIZED_NAME: &str = "default";
-
-/// The descriptor in base64, with its options as they were declared.
-pub(super) fn serialized(compiled: &FileDescriptor) -> Option<String> {
-    let kind =
-        DescriptorPool::global().get_message_by_name("google.protobuf.FileDescriptorProto")?;
-    let mut file = DynamicMessage::decode(kind, compiled.encode_to_vec().as_slice()).ok()?;
-    file.set_field_by_name("name", Value::String(SERIALIZED_NAME.to_owned()));
-    Some(STANDARD.encode(file.encode_to_vec()))
 }
 
 /// Adds a file by its text, of which `file` is the parsed form.

@@ -17,6 +17,7 @@ mod payload;
 mod plain;
 mod print;
 mod reader;
+mod serialized;
 #[cfg(test)]
 mod tests;
 
@@ -91,7 +92,7 @@ impl Schema {
     /// A `FileDescriptorProto` in base64, as clients without a compiler take it: `format=serialized`. None of a text
     /// that does not compile.
     pub fn serialized(&self) -> Option<String> {
-        compile::serialized(self.compiled.as_ref().ok()?)
+        serialized::serialized(&self.file, self.compiled.as_ref().ok()?)
     }
 
     /// The differences for which `self` cannot read what was written with `writer`: none, if it can.

@@ -386,3 +386,21 @@ fn what_does_not_compile_is_no_schema() {
         assert!(Schema::parse(&format!("syntax = \"proto3\"; {body}"), &[]).is_err(), "{body}");
     }
 }
+
+/// A client that gets a descriptor and sends it back registers the same schema.
+#[test]
+fn a_descriptor_has_the_names_that_were_said() {
+    let text = "package shop;\n\nmessage User {\n  optional int32 user_id = 1;\n  optional string name = 2 [json_name = \"name\"];\n\n  oneof more {\n    string long_note = 3;\n    int32 age = 4 [json_name = \"a\"];\n  }\n\n  extensions 100 to 200;\n\n  message Inner {\n    optional int32 user_id = 1 [json_name = \"u\"];\n    optional int32 x_y = 2;\n  }\n}\n";
+    let schema = parse(text);
+    let serialized = schema.serialized().expect("it compiles");
+    assert_eq!(parse(&serialized).canonical(), schema.canonical());
+    for text in [
+        "syntax = \"proto3\";\nmessage M {\n  map<string, int32> a_b = 1;\n}\n",
+        "syntax = \"proto2\";\nmessage M {\n  extensions 100 to 200;\n}\nextend M {\n  optional int32 e_f = 100;\n}\n",
+    ] {
+        let serialized = parse(text).serialized().expect("it compiles");
+        let bytes = STANDARD.decode(&serialized).expect("base64");
+        let names = ["aB", "eF"].map(str::as_bytes);
+        assert!(!bytes.windows(2).any(|two| names.contains(&two)), "{text}");
+    }
+}
