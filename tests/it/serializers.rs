@@ -64,19 +64,19 @@ fn node(program: &str, formats: &[&str]) -> anyhow::Result<()> {
 
 #[test]
 fn confluents_for_node_go_round() -> anyhow::Result<()> {
-    node("with_confluent.js", &["avro"])
+    node("with_confluent.js", &["avro", "json", "protobuf"])
 }
 
 #[test]
 fn kafkajs_go_round() -> anyhow::Result<()> {
-    node("with_kafkajs.js", &["avro"])
+    node("with_kafkajs.js", &["avro", "json", "protobuf"])
 }
 
 /// The wheel that carries Confluent's classes has none for JSON.
 #[test]
 fn confluents_for_java_go_round() -> anyhow::Result<()> {
     let part = parts::folder().join("confluent");
-    go_round(&part, &["avro"], |_| {
+    go_round(&part, &["avro", "protobuf"], |_| {
         let mut command = Command::new("java");
         let path = format!("{0}/classes:{0}/jars/*", part.display());
         // Short runs: what these leave out pays only later.

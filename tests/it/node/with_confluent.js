@@ -24,7 +24,7 @@ async function file (client, { schema, references = [] }, name) {
   }
   const proto = fromBinary(FileDescriptorProtoSchema, Buffer.from(schema, 'base64'))
   if (name) proto.name = name
-  return createFileRegistry(proto, name => imported.get(name)).getFile(proto.name.replace(/\.proto$/, ''))
+  return createFileRegistry(proto, name => imported.get(name)).getFile(proto.name)
 }
 
 const FORMATS = {
