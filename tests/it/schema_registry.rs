@@ -16,7 +16,6 @@ use thalweg::base::rng::Rng;
 use thalweg::client::Record;
 use thalweg::client::wire::{Acks, Client, NewTopic, Options};
 use thalweg::record::Compression;
-use tokio::time::Instant;
 
 use crate::broker::{Broker, Settings};
 use crate::cli::{output, run};
@@ -514,108 +513,6 @@ fn python_serializers_go_round() -> anyhow::Result<()> {
     ensure!(output.status.success(), "{said}");
     let done = String::from_utf8_lossy(&output.stdout).lines().count();
     ensure!(done == formats.count() && done > 0, "{done} formats");
-    Ok(())
-}
-
-/// Look-ups by id over one connection that stays open: how long each took.
-fn look_up(address: &str, ids: impl Iterator<Item = usize>) -> anyhow::Result<Vec<Duration>> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    let (mut took, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    for id in ids {
-        let began = Instant::now();
-        let head = format!("GET /schemas/ids/{id} HTTP/1.1\r\nhost: x\r\n\r\n");
-        stream.write_all(head.as_bytes())?;
-        let mut held = 0;
-        loop {
-            let read = stream.read(&mut buffer[held..])?;
-            ensure!(read > 0, "the connection was closed");
-            held += read;
-            if is_whole(&buffer[..held])? {
-                break;
-            }
-        }
-        took.push(began.elapsed());
-    }
-    Ok(took)
-}
-
-/// Whether an answer is all there; it must be a success.
-fn is_whole(answer: &[u8]) -> anyhow::Result<bool> {
-    let text = std::str::from_utf8(answer)?;
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(false) };
-    ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    Ok(body.len() == length.context("no length")?.parse::<usize>()?)
-}
-
-/// How fast ids are looked up, and how soon a broker with many schemas knows them. Run it alone, in release:
-/// `cargo test --release --test it -- --ignored --nocapture schema_registry::figures`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures, and judges nothing"]
-async fn figures() -> anyhow::Result<()> {
-    const SCHEMAS: usize = 100_000;
-    const CONNECTIONS: usize = 8;
-    const LOOK_UPS: usize = 20_000;
-    let folder = tempfile::tempdir()?;
-    let settings = settings(folder.path());
-    let broker = settings.start()?;
-    let client = client(&broker).await?;
-    client.create_topic(&topic()).await?;
-    let record = |id: usize| {
-        let (subject, text) = (
-            format!("subject-{}-value", id / 4),
-            format!(
-                r#"{{"type":"record","name":"R{id}","fields":[{{"name":"id","type":"long"}}]}}"#
-            ),
-        );
-        let version = id % 4 + 1;
-        let key = format!(
-            r#"{{"keytype":"SCHEMA","subject":"{subject}","version":{version},"magic":1}}"#
-        );
-        let value = json!({ "subject": subject, "version": version, "id": id + 1, "schema": text, "deleted": false });
-        Record {
-            timestamp: thalweg::base::clock::Timestamp(1_700_000_000_000),
-            key: Some(key.into()),
-            value: Some(value.to_string().into()),
-            headers: Vec::new(),
-        }
-    };
-    let records: Vec<Record> = (0..SCHEMAS).map(record).collect();
-    for batch in records.chunks(2000) {
-        client.produce("_schemas", 0, batch, (Compression::None, Acks::All)).await?;
-    }
-    Registry::of(&broker).get("/subjects/subject-0-value/versions")?;
-    ensure!(broker.terminate()?.success(), "the broker stops in order");
-    let began = Instant::now();
-    let broker = settings.start()?;
-    let ready = began.elapsed();
-    Registry::of(&broker).get(&format!("/schemas/ids/{SCHEMAS}"))?;
-    println!(
-        "start with {SCHEMAS} schemas: ready after {ready:?}, all known after {:?}",
-        began.elapsed()
-    );
-    let began = Instant::now();
-    let threads: Vec<_> = (0..CONNECTIONS)
-        .map(|first| {
-            let address = broker.registry.clone();
-            thread::spawn(move || {
-                look_up(&address, (0..LOOK_UPS).map(|n| (n * 7919 + first) % SCHEMAS + 1))
-            })
-        })
-        .collect();
-    let mut took = Vec::new();
-    for thread in threads {
-        took.extend(thread.join().expect("no panic")?);
-    }
-    took.sort_unstable();
-    let rate = took.len() as f64 / began.elapsed().as_secs_f64();
-    let at = |share: usize| took[took.len() * share / 100];
-    println!(
-        "look-ups by id: {rate:.0}/s over {CONNECTIONS} connections, p50 {:?}, p99 {:?}",
-        at(50),
-        at(99)
-    );
     Ok(())
 }
 
