@@ -150,7 +150,9 @@ fn same_in_every_format(registry: &Registry, case: &Case) -> anyhow::Result<()> 
 fn imported(registry: &Registry, case: &Case) -> anyhow::Result<()> {
     let subject = format!("{}-imported", case.kind);
     registry.json("PUT", &format!("/mode/{subject}"), &json!({ "mode": "IMPORT" }))?;
-    let id = 900 + case.kind.len();
+    // Past all that the registry gives by itself, and another for each.
+    let at = CASES.iter().position(|other| other.kind == case.kind);
+    let id = 1000 * (at.context("a case")? + 1);
     let mut body = schema(case, case.breaks.0);
     body["id"] = json!(id);
     body["version"] = json!(7);
@@ -182,10 +184,10 @@ fn every_format_is_served_alike() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// No bad request may take longer than this, nor the broker more memory for all of them: it has 1.5 times and more of what
-/// was measured.
+/// No bad request may take longer than this, nor the broker more memory for all of them: 0.2 s and 130 MiB were measured,
+/// and a busy machine may take its time.
 const BAD_WITHIN: Duration = Duration::from_secs(15);
-const MEMORY_MAX: u64 = 1536 << 20;
+const MEMORY_MAX: u64 = 512 << 20;
 
 /// A text of a format that nests so deep.
 fn nested(kind: &str, depth: usize) -> String {
@@ -376,7 +378,7 @@ fn endless_body(broker: &Broker) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One broker: 10 s. A body that comes too slowly is a unit test's, whose clock can be moved.
+/// One broker: 5 s. A body that comes too slowly is a unit test's, whose clock can be moved.
 #[test]
 fn bad_schemas_are_errors_in_bounded_time_and_memory() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
