@@ -1,6 +1,7 @@
 //! Groups that change their protocol, and members of the classic protocol in a group of the other.
 //!
-//! What takes one group's place and what takes the other away is written at once: no failover finds half of it.
+//! What takes one group's place and what takes the other away is written at once: no failover finds half of it. Only records
+//! beyond one batch (1 MiB) follow in others: of a failover between them, members that are missing join again.
 //!
 //! Source: `GroupMetadataManager.getOrMaybeCreateConsumerGroup`, `convertToConsumerGroup`, `convertToClassicGroup` in Apache
 //! Kafka 4.3.1.
