@@ -294,18 +294,22 @@ impl Scene {
             .spawn()
             .with_context(|| format!("could not start {command:?}"))?;
         let mut input = child.stdin.take().context("piped above")?;
-        let output = BufReader::new(child.stdout.take().context("piped above")?);
+        let mut output = BufReader::new(child.stdout.take().context("piped above")?);
         let instance = if way.is_static { format!("instance-{place}") } else { "-".to_owned() };
         let topic = if way.by_pattern { PATTERN } else { TOPIC };
         writeln!(input, "member {GROUP} {} {instance} {} {topic}", way.assignor, way.commit)?;
         let (news, (sender, answer)) = (Arc::clone(&self.news), mpsc::sync_channel(1));
         thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                match Read::parse(number, &line) {
+            let mut line = String::new();
+            // The last line of a member that was killed may be half of one.
+            while output.read_line(&mut line).is_ok() && line.ends_with('\n') {
+                let text = line.trim_end_matches(['\r', '\n']);
+                match Read::parse(number, text) {
                     Some(read) => news.lock_reads().push(read),
                     // Nobody may listen any more.
-                    None => drop(sender.try_send(line)),
+                    None => drop(sender.try_send(text.to_owned())),
                 }
+                line.clear();
             }
         });
         self.members.push(Member { number, child, input, answer });
