@@ -77,9 +77,6 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
             trials.push(Trial::test(name, run).with_ignored_flag(ignored));
         }
         for &assignor in writer.assignors {
-            if on_demand(GROUPS_ON_DEMAND, writer.name) {
-                continue;
-            }
             for is_static in [false, true] {
                 if is_static && !writer.has_static_members {
                     continue;
@@ -99,23 +96,12 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
         return trials;
     }
     for way in members::WAYS {
-        if on_demand(KILLS_ON_DEMAND, way.client) {
-            continue;
-        }
         let missing = way.client().missing();
         let ignored = !has_groups || may_skip(&missing);
         let run = on(stage, missing, |_| way.run());
         trials.push(Trial::test(way.name(), run).with_ignored_flag(ignored));
     }
     trials
-}
-
-/// Clients whose members were seen to end by themselves on a loaded machine (README.md): in groups, and among kills.
-const GROUPS_ON_DEMAND: &[&str] = &["platformatic"];
-const KILLS_ON_DEMAND: &[&str] = &["kafka-python", "platformatic"];
-
-fn on_demand(clients: &[&str], client: &str) -> bool {
-    clients.contains(&client) && env::var("THALWEG_TEST_MEMBERS").as_deref() != Ok("all")
 }
 
 /// A missing part fails its trials where parts are demanded.

@@ -107,29 +107,49 @@ async function join ({ group, assignor, instance, commit, topics, session }, eac
   const way = remote
     ? { groupProtocol: 'consumer', groupRemoteAssignor: remote }
     : { protocols: [{ name: assignor, version: 1 }], sessionTimeout: session, heartbeatInterval: HEARTBEAT }
-  const consumer = new Consumer({
-    ...base,
-    ...way,
-    groupId: group,
-    groupInstanceId: instance,
-    rebalanceTimeout: 60_000,
-    maxWaitTime: 300,
-    retries: 100,
-    retryDelay: 100,
-    metadataMaxAge: 500
-  })
-  const stream = await consumer.consume({
-    topics,
-    mode: 'committed',
-    fallbackMode: 'earliest',
-    autocommit: { auto: HEARTBEAT, each: true, sync: false }[commit]
-  })
+  let consumer
+  let stream
   let leaving = false
-  const reading = read(stream, commit === 'sync', each).catch(error => {
-    // What was under way when it was told to leave ends by an error.
-    console.error(error)
-    if (!leaving) throw error
-  })
+  const start = async () => {
+    consumer = new Consumer({
+      ...base,
+      ...way,
+      groupId: group,
+      groupInstanceId: instance,
+      rebalanceTimeout: 60_000,
+      maxWaitTime: 300,
+      retries: 100,
+      retryDelay: 100,
+      metadataMaxAge: 500
+    })
+    // A join that an error of the connection ended: told here alone, and not tried again.
+    consumer.on('error', error => {
+      console.error(error)
+      if (!leaving) stream?.destroy(error)
+    })
+    stream = await consumer.consume({
+      topics,
+      mode: 'committed',
+      fallbackMode: 'earliest',
+      autocommit: { auto: HEARTBEAT, each: true, sync: false }[commit]
+    })
+  }
+  await start()
+  const readOn = async () => {
+    while (true) {
+      try {
+        return await read(stream, commit === 'sync', each)
+      } catch (error) {
+        console.error(error)
+        // What was under way when it was told to leave ends by an error.
+        if (leaving) return
+        if (error.code !== 'PLT_KFK_NETWORK') throw error
+        await consumer.close(true).catch(console.error)
+        await start()
+      }
+    }
+  }
+  const reading = readOn()
   // It is thrown to who makes it leave.
   reading.catch(() => {})
   const leave = async () => {

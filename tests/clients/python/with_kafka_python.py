@@ -152,17 +152,18 @@ def member(name, strategy, instance, commit, topic, stop):
     else:
         consumer.subscribe([topic])
     while not stop.is_set:
-        for records in consumer.poll(timeout_ms=200).values():
-            for record in records:
-                program.print_read(record.topic, record.partition, record.offset, record.value)
         try:
+            for records in consumer.poll(timeout_ms=200).values():
+                for record in records:
+                    program.print_read(record.topic, record.partition, record.offset, record.value)
             if commit == "sync":
                 consumer.commit()
             elif commit == "async":
                 consumer.commit_async()
         except KafkaError as error:
-            # The broker is away or the group rebalances: the next turn commits, or others read it again.
-            print("commit:", error, file=sys.stderr)
+            # The broker is away, which a poll tells too, or the group rebalances: the next turn commits, or others read it
+            # again.
+            print("poll or commit:", error, file=sys.stderr)
     if commit == "async":
         consumer.commit()
     consumer.close()
