@@ -183,12 +183,6 @@ pub(super) const KEYS: &[Key] = &[
         "Whether a group of consumers may change its protocol while it has members: to the newer protocol, back, or both. A group without members always may.",
     ),
     kafkas(
-        "group.share.record.lock.duration.ms",
-        short(1000),
-        "30000",
-        "How long a record of a share group stays with one member.",
-    ),
-    kafkas(
         "offsets.topic.num.partitions",
         PARTITIONS,
         "50",

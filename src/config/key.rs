@@ -28,6 +28,8 @@ pub enum Section {
     Maintenance,
     /// Consumer groups.
     Groups,
+    /// Share groups.
+    ShareGroups,
     /// Transactions.
     Transactions,
     /// The Schema Registry.
@@ -36,7 +38,7 @@ pub enum Section {
 
 impl Section {
     /// All sections, in the order of the reference page.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Node,
         Self::Server,
         Self::Store,
@@ -45,6 +47,7 @@ impl Section {
         Self::Log,
         Self::Maintenance,
         Self::Groups,
+        Self::ShareGroups,
         Self::Transactions,
         Self::SchemaRegistry,
     ];
@@ -61,6 +64,7 @@ impl Section {
             Self::Log => "Partitions and reads",
             Self::Maintenance => "Retention and garbage collection",
             Self::Groups => "Consumer groups",
+            Self::ShareGroups => "Share groups",
             Self::Transactions => "Transactions",
             Self::SchemaRegistry => "Schema Registry",
         }

@@ -15,6 +15,7 @@ mod node;
 mod print;
 mod schema_registry;
 mod server;
+mod share_groups;
 mod store;
 mod suggest;
 mod topic;
@@ -33,6 +34,7 @@ pub use node::{LogFormat, NodeConfig};
 pub use print::reference;
 pub use schema_registry::SchemaRegistryConfig;
 pub use server::ServerConfig;
+pub use share_groups::ShareGroupsConfig;
 pub use store::StoreConfig;
 pub use topic::{CompressionLevels, TopicConfig, live_default};
 pub use transactions::TransactionsConfig;
@@ -52,6 +54,7 @@ pub fn keys() -> impl Iterator<Item = &'static Key> {
         log::KEYS,
         maintenance::KEYS,
         groups::KEYS,
+        share_groups::KEYS,
         transactions::KEYS,
         schema_registry::KEYS,
     ];
@@ -77,6 +80,8 @@ pub struct Config {
     pub maintenance: MaintenanceConfig,
     /// Consumer groups.
     pub groups: GroupsConfig,
+    /// Share groups.
+    pub share_groups: ShareGroupsConfig,
     /// Transactions.
     pub transactions: TransactionsConfig,
     /// The Schema Registry.
@@ -116,6 +121,7 @@ impl Config {
             log: LogConfig::read(&values),
             maintenance: MaintenanceConfig::read(&values),
             groups: GroupsConfig::read(&values),
+            share_groups: ShareGroupsConfig::read(&values),
             transactions: TransactionsConfig::read(&values),
             schema_registry: SchemaRegistryConfig::read(&values),
             entries: entries.collect(),

@@ -4,12 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::held::{Group, Held};
 use super::{GroupsMachine, Key, Settled};
 use crate::base::clock::Timestamp;
-use crate::cluster::config::ConfigResource;
+use crate::cluster::group_config::GroupOverrides;
 use crate::cluster::image::Image;
 use crate::groups::consumer::describe::Description;
 use crate::groups::consumer::error::{Error, Missing};
@@ -231,28 +230,19 @@ impl GroupsMachine {
 }
 
 /// The broker's settings, with the group's own over them, within the broker's bounds.
-///
-/// Source: `GroupConfig.evaluate` in Apache Kafka 4.3.1: what was set before the bounds were moved is brought into them.
 fn settings_of(broker: &super::ConsumerSettings, image: &Image, group_id: &str) -> Settings {
-    let overrides = image.configs.get(&ConfigResource::Group(group_id.to_owned()));
-    let own = |key: &str, (least, greatest): (Duration, Duration)| {
-        let value: u64 = overrides?.get(key)?.trim().parse().ok()?;
-        Some(Duration::from_millis(value).min(greatest).max(least))
-    };
-    let mut settings = broker.defaults.clone();
-    if overrides.is_none() {
-        return settings;
+    let own = GroupOverrides::of(image, group_id);
+    let defaults = &broker.defaults;
+    let (session_timeout, heartbeat_interval) = own.liveness(
+        ("consumer.session.timeout.ms", broker.session_bounds),
+        ("consumer.heartbeat.interval.ms", broker.heartbeat_bounds),
+        (defaults.session_timeout, defaults.heartbeat_interval),
+    );
+    let assignment = own.millis("consumer.assignment.interval.ms", broker.assignment_bounds);
+    Settings {
+        session_timeout,
+        heartbeat_interval,
+        assignment_interval: assignment.unwrap_or(defaults.assignment_interval),
+        ..defaults.clone()
     }
-    if let Some(own) = own("consumer.assignment.interval.ms", broker.assignment_bounds) {
-        settings.assignment_interval = own;
-    }
-    let session = own("consumer.session.timeout.ms", broker.session_bounds);
-    let heartbeat = own("consumer.heartbeat.interval.ms", broker.heartbeat_bounds);
-    let session = session.unwrap_or(settings.session_timeout);
-    let heartbeat = heartbeat.unwrap_or(settings.heartbeat_interval);
-    // Members that are asked to be heard of less often than they are fenced could never stay.
-    if session > heartbeat {
-        (settings.session_timeout, settings.heartbeat_interval) = (session, heartbeat);
-    }
-    settings
 }

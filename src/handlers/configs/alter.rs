@@ -126,7 +126,9 @@ pub(super) fn check<'a>(
         Refused::new(error, fault.reason)
     })?;
     match kind {
-        ResourceKind::Group => group_bounds::check(&scope.config.groups, wanted),
+        ResourceKind::Group => {
+            group_bounds::check(&scope.config.groups, &scope.config.share_groups, wanted)
+        }
         _ => Ok(()),
     }
 }

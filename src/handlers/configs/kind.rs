@@ -2,6 +2,8 @@
 //!
 //! Source: `ConfigDef` in Apache Kafka: its messages reach clients word for word.
 
+use crate::cluster::offset_reset::AutoOffsetReset;
+
 /// A config's type; the number is the one in DescribeConfigs (KIP-569).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i8)]
@@ -31,6 +33,8 @@ pub(super) enum Rule {
     GzipLevel,
     /// `*` or `partition:broker` pairs.
     Replicas,
+    /// Where a share group begins.
+    AutoOffsetReset,
     /// Nothing but this, for the reason given.
     Only(&'static str, &'static str),
 }
@@ -118,6 +122,15 @@ impl Key {
                     self.name
                 ),
             )),
+            Rule::AutoOffsetReset if AutoOffsetReset::parse(text).is_none() => {
+                // Kafka says the first part twice.
+                let name = self.name;
+                let what = format!(
+                    "Invalid value `{text}` for configuration {name}. The value must be either 'earliest', 'latest' or of \
+                     the format 'by_duration:<PnDTnHnMn.nS>'."
+                );
+                Err(invalid(name, text, &what))
+            }
             Rule::Only(only, why) if text != only => Err(why.to_owned()),
             _ => Ok(()),
         }
@@ -197,6 +210,16 @@ mod tests {
             Rule::Ratio,
             "1.5",
             not("Invalid value 1.5 for configuration k: Value must be no more than 1"),
+        );
+        check(Type::Text, Rule::AutoOffsetReset, "by_duration:P1D", Ok(()));
+        check(
+            Type::Text,
+            Rule::AutoOffsetReset,
+            "none",
+            not(
+                "Invalid value none for configuration k: Invalid value `none` for configuration k. The value must be either \
+                 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
+            ),
         );
         check(Type::List, Rule::Replicas, "0:1,2:3", Ok(()));
         check(Type::List, Rule::Replicas, "*", Ok(()));

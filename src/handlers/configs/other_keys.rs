@@ -30,8 +30,17 @@ const fn group(name: &'static str, default: &'static str) -> Key {
     key(name, Type::Int, Rule::AtLeast(0), default, NOT_YET)
 }
 
-const fn of_consumers(name: &'static str, default: &'static str, doc: &'static str) -> Key {
+const fn of_members(name: &'static str, default: &'static str, doc: &'static str) -> Key {
     key(name, Type::Int, Rule::AtLeast(0), default, doc)
+}
+
+const fn of_shares(
+    name: &'static str,
+    least: i64,
+    default: &'static str,
+    doc: &'static str,
+) -> Key {
+    key(name, Type::Int, Rule::AtLeast(least), default, doc)
 }
 
 const MANY: &str = "2147483647";
@@ -85,36 +94,78 @@ pub(super) static BROKER_KEYS: [Key; 21] = [
 ];
 
 pub(super) static GROUP_KEYS: [Key; 17] = [
-    of_consumers(
+    of_members(
         "consumer.assignment.interval.ms",
         "1000",
         "The least time between two assignments of the group; 0 for none.",
     ),
-    of_consumers(
+    of_members(
         "consumer.heartbeat.interval.ms",
         "5000",
         "How often a member of the group is heard of.",
     ),
-    of_consumers(
+    of_members(
         "consumer.session.timeout.ms",
         "45000",
         "How long a member of the group may be silent.",
     ),
-    group("share.assignment.interval.ms", "1000"),
-    key("share.auto.offset.reset", Type::Text, Rule::Any, "latest", NOT_YET),
-    group("share.delivery.count.limit", "5"),
-    group("share.heartbeat.interval.ms", "5000"),
+    of_shares(
+        "share.assignment.interval.ms",
+        0,
+        "1000",
+        "The least time between two assignments of the share group; 0 for none.",
+    ),
+    key(
+        "share.auto.offset.reset",
+        Type::Text,
+        Rule::AutoOffsetReset,
+        "latest",
+        "Where the share group begins to read a partition: `earliest`, `latest`, or `by_duration:` and an ISO 8601 duration.",
+    ),
+    of_shares(
+        "share.delivery.count.limit",
+        2,
+        "5",
+        "How often a record is delivered to the share group at most.",
+    ),
+    of_shares(
+        "share.heartbeat.interval.ms",
+        1,
+        "5000",
+        "How often a member of the share group is heard of.",
+    ),
     key(
         "share.isolation.level",
         Type::Text,
         Rule::OneOf(&["read_committed", "read_uncommitted"]),
         "read_uncommitted",
-        NOT_YET,
+        "Whether the share group is given records of transactions before they are committed.",
     ),
-    group("share.partition.max.record.locks", "2000"),
-    group("share.record.lock.duration.ms", "30000"),
-    key("share.renew.acknowledge.enable", Type::Boolean, Rule::Any, "true", NOT_YET),
-    group("share.session.timeout.ms", "45000"),
+    of_shares(
+        "share.partition.max.record.locks",
+        100,
+        "2000",
+        "The most records of a partition that the share group has acquired at once.",
+    ),
+    of_shares(
+        "share.record.lock.duration.ms",
+        1000,
+        "30000",
+        "How long a record stays with the member of the share group that acquired it.",
+    ),
+    key(
+        "share.renew.acknowledge.enable",
+        Type::Boolean,
+        Rule::Any,
+        "true",
+        "Accepted and reported; acknowledgements that renew a lock are not served.",
+    ),
+    of_shares(
+        "share.session.timeout.ms",
+        1,
+        "45000",
+        "How long a member of the share group may be silent.",
+    ),
     group("streams.assignment.interval.ms", "1000"),
     group("streams.heartbeat.interval.ms", "5000"),
     group("streams.initial.rebalance.delay.ms", "3000"),
