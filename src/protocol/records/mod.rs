@@ -4,6 +4,8 @@
 //! version of its layout. What is read may come from any version of Kafka; what is written is what 4.3.1 writes.
 
 pub mod consumer;
+mod message;
 pub mod offsets;
 mod out;
+pub mod share;
 pub mod transaction_log;

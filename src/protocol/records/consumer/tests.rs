@@ -1,6 +1,7 @@
 //! Bytes written by Apache Kafka 4.3.1's own classes, and what must hold of any record.
 
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 
