@@ -12,6 +12,7 @@ mod offsets;
 mod refusal;
 mod requests;
 mod service;
+pub mod share;
 mod timers;
 mod topics;
 

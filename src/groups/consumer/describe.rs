@@ -90,7 +90,10 @@ impl ConsumerGroup {
 }
 
 /// Those topics that still exist, with their names.
-fn named(image: &Image, topics: impl Iterator<Item = (TopicId, Vec<i32>)>) -> Vec<TopicPartitions> {
+pub(in crate::groups) fn named(
+    image: &Image,
+    topics: impl Iterator<Item = (TopicId, Vec<i32>)>,
+) -> Vec<TopicPartitions> {
     let named = topics.filter_map(|(id, partitions)| {
         let name = image.topic_by_id(id)?.name.clone();
         Some(TopicPartitions { id, name, partitions })
