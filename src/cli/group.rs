@@ -1,4 +1,4 @@
-//! `thalweg group`: list, describe and delete consumer groups, and reset their offsets.
+//! `thalweg group`: list, describe and delete consumer groups and share groups, and reset their offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use super::output::{self, Table};
 use super::target::Target;
 use super::time::Moment;
 use crate::base::offset::Offset;
-use crate::client::Code;
-use crate::client::wire::{At, Client, GroupDetails, GroupEpochs, GroupOffset};
+use crate::client::wire::{At, Client, GroupDetails, GroupEpochs, GroupOffset, SHARE};
+use crate::client::{Code, Error};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -45,8 +45,8 @@ pub(super) struct Describe {
 pub(super) struct ResetOffsets {
     /// The group's id.
     group: String,
-    /// A topic, or one of its partitions as topic:number [default: all that the group has committed]. May be given many
-    /// times.
+    /// A topic, or one of its partitions as topic:number [default: all that the group has committed, or begun to read].
+    /// May be given many times.
     #[arg(short = 't', long = "topic", value_name = "TOPIC[:PARTITION]")]
     topics: Vec<String>,
     #[command(flatten)]
@@ -57,6 +57,9 @@ pub(super) struct ResetOffsets {
     #[command(flatten)]
     target: Target,
 }
+
+/// Where a group stands in each place; none: not decided yet.
+type Before = BTreeMap<(String, i32), Option<i64>>;
 
 /// Where offsets are moved to.
 #[derive(Debug, clap::Args)]
@@ -132,7 +135,8 @@ struct Row {
     partition: i32,
     committed: Option<i64>,
     end: Option<i64>,
-    member: Option<String>,
+    /// One at most, but of a share group.
+    members: Vec<String>,
 }
 
 impl Row {
@@ -150,14 +154,12 @@ async fn rows(
 ) -> anyhow::Result<Vec<Row>> {
     let committed: BTreeMap<(&str, i32), i64> =
         committed.iter().map(|one| ((one.topic.as_str(), one.partition), one.offset)).collect();
-    let assigned: BTreeMap<(&str, i32), &str> = details
-        .members
-        .iter()
-        .flat_map(|member| {
-            let id = member.member_id.as_str();
-            member.assigned.iter().map(move |(topic, at)| ((topic.as_str(), *at), id))
-        })
-        .collect();
+    let mut assigned: BTreeMap<(&str, i32), Vec<String>> = BTreeMap::new();
+    for member in &details.members {
+        for (topic, at) in &member.assigned {
+            assigned.entry((topic.as_str(), *at)).or_default().push(member.member_id.clone());
+        }
+    }
     let places: BTreeSet<(&str, i32)> = committed.keys().chain(assigned.keys()).copied().collect();
     let ends = offsets_at(client, &places, At::End).await?;
     let row = |place: (&str, i32)| Row {
@@ -165,7 +167,7 @@ async fn rows(
         partition: place.1,
         committed: committed.get(&place).copied().filter(|offset| *offset >= 0),
         end: ends.get(&(place.0.to_owned(), place.1)).map(|end| end.0),
-        member: assigned.get(&place).map(|id| (*id).to_owned()),
+        members: assigned.get(&place).cloned().unwrap_or_default(),
     };
     Ok(places.into_iter().map(row).collect())
 }
@@ -195,6 +197,15 @@ async fn offsets_at(
     Ok(all)
 }
 
+/// What a group has committed, or where a share group begins to read.
+async fn offsets_of(
+    client: &Client,
+    group: &str,
+    is_share: bool,
+) -> Result<Vec<GroupOffset>, Error> {
+    if is_share { client.share_offsets(group).await } else { client.group_offsets(group).await }
+}
+
 fn number(number: Option<i64>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
@@ -207,7 +218,8 @@ impl Describe {
         if details.state == "Dead" {
             bail!("there is no group {}", self.group);
         }
-        let committed = client.group_offsets(&self.group).await.with_context(failed)?;
+        let is_share = details.protocol_type == SHARE;
+        let committed = offsets_of(&client, &self.group, is_share).await.with_context(failed)?;
         let rows = rows(&client, &details, &committed).await?;
         let lag: i64 = rows.iter().filter_map(Row::lag).sum();
         if self.target.json {
@@ -222,7 +234,8 @@ impl Describe {
         }
         out.push_str(&format!("members   {}\nlag       {lag}\n", details.members.len()));
         if !rows.is_empty() {
-            let headings = ["topic", "partition", "committed", "end", "lag", "member"];
+            let at = if is_share { "start" } else { "committed" };
+            let headings = ["topic", "partition", at, "end", "lag", "member"];
             let mut table = Table::new(&headings);
             for row in &rows {
                 table.row(vec![
@@ -231,7 +244,7 @@ impl Describe {
                     number(row.committed),
                     number(row.end),
                     number(row.lag()),
-                    row.member.clone().unwrap_or_else(|| "none".to_owned()),
+                    if row.members.is_empty() { "none".to_owned() } else { row.members.join(", ") },
                 ]);
             }
             out.push_str(&format!("\n{}", table.lines("")));
@@ -244,10 +257,18 @@ impl Describe {
 
     fn as_json(&self, details: &GroupDetails, rows: &[Row], lag: i64) -> Value {
         let partitions = rows.iter().map(|row| {
-            json!({
-                "topic": row.topic, "partition": row.partition, "committed_offset": row.committed,
-                "end_offset": row.end, "lag": row.lag(), "member_id": row.member,
-            })
+            let mut shown = json!({
+                "topic": row.topic, "partition": row.partition, "end_offset": row.end,
+                "lag": row.lag(),
+            });
+            if details.protocol_type == SHARE {
+                shown["start_offset"] = json!(row.committed);
+                shown["member_ids"] = json!(row.members);
+            } else {
+                shown["committed_offset"] = json!(row.committed);
+                shown["member_id"] = json!(row.members.first());
+            }
+            shown
         });
         let members = details.members.iter().map(|member| {
             let mut shown = json!({
@@ -280,7 +301,7 @@ fn places(partitions: &[(String, i32)]) -> Value {
     Value::Array(all.collect())
 }
 
-/// The members: how many partitions each has, and in a group of the newer protocol how many it shall have.
+/// The members: how many partitions each has, and where the coordinator assigns how many it shall have.
 fn members(details: &GroupDetails) -> Table {
     let mut headings = vec!["member", "instance", "client", "host", "assigned"];
     if details.epochs.is_some() {
@@ -306,9 +327,13 @@ fn members(details: &GroupDetails) -> Table {
 impl ResetOffsets {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.target.connect().await?;
-        let committed = client.group_offsets(&self.group).await?;
-        let before: BTreeMap<(String, i32), i64> =
-            committed.into_iter().map(|one| ((one.topic, one.partition), one.offset)).collect();
+        let is_share = client.group(&self.group).await?.protocol_type == SHARE;
+        let committed = offsets_of(&client, &self.group, is_share).await?;
+        let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0);
+        let before: Before = committed
+            .into_iter()
+            .map(|one| ((one.topic, one.partition), known(one.offset)))
+            .collect();
         let places = self.places(&client, &before).await?;
         if places.is_empty() {
             bail!("group {} has committed nothing: say which topics (--topic)", self.group);
@@ -316,11 +341,16 @@ impl ResetOffsets {
         let moved = self.moved(&client, &places, &before).await?;
         if self.execute {
             let failed = || format!("cannot move the offsets of group {}", self.group);
-            client.set_group_offsets(&self.group, &moved).await.with_context(failed)?;
+            let set = if is_share {
+                client.set_share_offsets(&self.group, &moved).await
+            } else {
+                client.set_group_offsets(&self.group, &moved).await
+            };
+            set.with_context(failed)?;
         }
         if self.target.json {
             let all = moved.iter().map(|one| {
-                let before = before.get(&(one.topic.clone(), one.partition));
+                let before = before.get(&(one.topic.clone(), one.partition)).copied().flatten();
                 json!({
                     "topic": one.topic, "partition": one.partition, "before": before,
                     "after": one.offset, "executed": self.execute,
@@ -330,7 +360,7 @@ impl ResetOffsets {
         }
         let mut table = Table::new(&["topic", "partition", "before", "after"]);
         for one in &moved {
-            let before = before.get(&(one.topic.clone(), one.partition)).copied();
+            let before = before.get(&(one.topic.clone(), one.partition)).copied().flatten();
             table.row(vec![
                 one.topic.clone(),
                 one.partition.to_string(),
@@ -346,11 +376,7 @@ impl ResetOffsets {
     }
 
     /// The partitions that are named, or all that were committed.
-    async fn places(
-        &self,
-        client: &Client,
-        before: &BTreeMap<(String, i32), i64>,
-    ) -> anyhow::Result<Vec<(String, i32)>> {
+    async fn places(&self, client: &Client, before: &Before) -> anyhow::Result<Vec<(String, i32)>> {
         if self.topics.is_empty() {
             return Ok(before.keys().cloned().collect());
         }
@@ -374,7 +400,7 @@ impl ResetOffsets {
         &self,
         client: &Client,
         places: &[(String, i32)],
-        before: &BTreeMap<(String, i32), i64>,
+        before: &Before,
     ) -> anyhow::Result<Vec<GroupOffset>> {
         let asked: BTreeSet<(&str, i32)> =
             places.iter().map(|(topic, partition)| (topic.as_str(), *partition)).collect();
@@ -390,7 +416,8 @@ impl ResetOffsets {
                 bail!("topic {} has no partition {}", place.0, place.1);
             };
             let bounds = (start.0, end.0);
-            let offset = self.to.offset(bounds, times.get(place), before.get(place).copied());
+            let offset =
+                self.to.offset(bounds, times.get(place), before.get(place).copied().flatten());
             moved.push(GroupOffset {
                 topic: place.0.clone(),
                 partition: place.1,
@@ -469,7 +496,7 @@ mod tests {
             partition: 0,
             committed,
             end,
-            member: None,
+            members: Vec::new(),
         };
         assert_eq!(row(Some(3), Some(10)).lag(), Some(7));
         assert_eq!(row(Some(12), Some(10)).lag(), Some(0), "the log was cut");

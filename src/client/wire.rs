@@ -10,6 +10,7 @@ mod consume;
 mod groups;
 mod produce;
 mod producer;
+mod share_groups;
 mod transactions;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use consume::{At, Fetched, Limits};
 pub use groups::{GroupDetails, GroupEpochs, GroupMember, GroupOffset, GroupSummary};
 pub use produce::{Acks, partition_of};
 pub use producer::{Producer, Undelivered, Written};
+pub use share_groups::SHARE;
 pub use transactions::{DescribedTransaction, ListedTransaction, OpenTransaction};
 
 use super::{Code, Error};

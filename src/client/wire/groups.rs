@@ -51,17 +51,17 @@ pub struct GroupSummary {
 pub struct GroupDetails {
     /// Its state; `Dead`: there is none.
     pub state: String,
-    /// `consumer`, `connect`, ...
+    /// `consumer`, `share`, `connect`, ...
     pub protocol_type: String,
     /// How partitions are shared out.
     pub protocol: String,
-    /// Of a group of the newer protocol.
+    /// Of a group whose coordinator assigns.
     pub epochs: Option<GroupEpochs>,
     /// Its members.
     pub members: Vec<GroupMember>,
 }
 
-/// How far a group of the newer protocol is.
+/// How far a group whose coordinator assigns is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupEpochs {
     /// Its own epoch.
@@ -83,7 +83,7 @@ pub struct GroupMember {
     pub host: String,
     /// Its partitions, if it is a consumer.
     pub assigned: Vec<(String, i32)>,
-    /// Of a member of a group of the newer protocol: its epoch, and the partitions that it shall have.
+    /// Of a member of a group whose coordinator assigns: its epoch, and the partitions that it shall have.
     pub target: Option<(i32, Vec<(String, i32)>)>,
 }
 
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// A connection to the group's coordinator.
-    async fn coordinator(&self, group: &str) -> Result<Arc<Connection>, Error> {
+    pub(super) async fn coordinator(&self, group: &str) -> Result<Arc<Connection>, Error> {
         let any = self.any().await?;
         let version = any.version::<FindCoordinatorRequest>(NEWEST_FIND)?;
         let request = FindCoordinatorRequest::default().with_key(text(group));
@@ -141,7 +141,7 @@ impl Client {
         self.connection(&Address { host: found.host.to_string(), port }).await
     }
 
-    /// Describes a group of either protocol of consumers.
+    /// Describes a group of any protocol.
     ///
     /// # Errors
     /// [`Error::Refused`] with Kafka's reason.
@@ -159,8 +159,11 @@ impl Client {
         if described.group_state.as_str() != "Dead" {
             return Ok(details(described));
         }
-        // To the classic request a group of the newer protocol is none.
-        Ok(Self::consumers(&coordinator, group).await?.unwrap_or_else(|| details(described)))
+        // To the classic request a group of another protocol is none.
+        if let Some(consumers) = Self::consumers(&coordinator, group).await? {
+            return Ok(consumers);
+        }
+        Ok(Self::shares(&coordinator, group).await?.unwrap_or_else(|| details(described)))
     }
 
     /// A group of the newer protocol; none: it is not there, or the broker knows no such groups.
