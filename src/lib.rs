@@ -28,8 +28,10 @@ pub mod server;
 pub mod handlers;
 
 // -- who owns what --
-// Consumer groups: members, generations, committed offsets, in the shards of `__consumer_offsets`.
+// Consumer groups and share groups: members, epochs, committed offsets, in the shards of `__consumer_offsets`.
 pub mod groups;
+// Share groups where their partitions are: what is kept of each, in the shards of `__share_group_state`.
+pub mod share;
 // Transactions: the coordinator of transactional ids, in the shards of `__transaction_state`.
 pub mod transactions;
 // The cluster coordinator: a deterministic state machine over [`manifest`], answering only what is durable.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::key::Kind::{self, Int, Millis};
-use super::key::{Key, Section, int_from};
+use super::key::{Key, Section, int_bytes, int_from};
 use super::load::Values;
+use crate::base::units::ByteSize;
 
 /// Settings of share groups.
 #[derive(Debug, Clone)]
@@ -39,6 +40,14 @@ pub struct ShareGroupsConfig {
     pub partition_max_record_locks_bounds: (i32, i32),
     /// The most share sessions of a broker.
     pub max_share_sessions: usize,
+    /// Partitions of `__share_group_state`.
+    pub state_partitions: i32,
+    /// What `__share_group_state` reports as its replication factor.
+    pub state_replication_factor: i16,
+    /// What `__share_group_state` reports as its least in-sync replicas.
+    pub state_min_isr: i16,
+    /// What `__share_group_state` reports as its segment size.
+    pub state_segment_bytes: ByteSize,
 }
 
 const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -186,6 +195,30 @@ pub(super) const KEYS: &[Key] = &[
         "2000",
         "The most share sessions of a broker.",
     ),
+    kafkas(
+        "share.coordinator.state.topic.num.partitions",
+        Int { min: 1, max: 100_000 },
+        "50",
+        "Partitions of `__share_group_state`, fixed when it is created.",
+    ),
+    kafkas(
+        "share.coordinator.state.topic.replication.factor",
+        Int { min: 1, max: i16::MAX as i64 },
+        "1",
+        "What `__share_group_state` reports as its replication factor; the bucket keeps the copies.",
+    ),
+    kafkas(
+        "share.coordinator.state.topic.min.isr",
+        Int { min: 1, max: i16::MAX as i64 },
+        "1",
+        "Accepted and reported; a record is durable in the bucket before it is acknowledged.",
+    ),
+    kafkas(
+        "share.coordinator.state.topic.segment.bytes",
+        int_bytes(1),
+        "104857600",
+        "Accepted and reported; objects are cut by `wal.slot.bytes`.",
+    ),
 ];
 
 impl ShareGroupsConfig {
@@ -226,6 +259,11 @@ impl ShareGroupsConfig {
                 "group.share.max.partition.max.record.locks",
             ),
             max_share_sessions: values.int("group.share.max.share.sessions"),
+            state_partitions: values.int("share.coordinator.state.topic.num.partitions"),
+            state_replication_factor: values
+                .int("share.coordinator.state.topic.replication.factor"),
+            state_min_isr: values.int("share.coordinator.state.topic.min.isr"),
+            state_segment_bytes: values.size("share.coordinator.state.topic.segment.bytes"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::units::ByteSize;
 use crate::cache;
-use crate::config::{Config, TransactionsConfig};
+use crate::config::{Config, ShareGroupsConfig, TransactionsConfig};
 use crate::log::TopicDefaults;
 use crate::manifest::client::{Endpoint, RetentionDefaults};
 use crate::object::retry::{Policy, ReadPolicy};
@@ -19,7 +19,7 @@ use crate::{transactions, wal};
 /// Questions that may wait at the coordinator.
 pub(super) const COORDINATOR_QUEUE_MAX: usize = 1024;
 
-/// Garbage that a partition of `__transaction_state` may hold before its live state is copied forward.
+/// Garbage that a partition of `__transaction_state` or `__share_group_state` may hold before its live state is copied forward.
 pub(super) const STATE_GARBAGE_BYTES_MIN: u64 = 8 << 20;
 
 /// The transaction coordinator's settings.
@@ -44,6 +44,25 @@ pub(super) fn transactions(config: &TransactionsConfig) -> transactions::Setting
             expire_every: config.expire_every,
             id_expiration: config.id_expiration,
         },
+    }
+}
+
+/// How `__share_group_state` is created.
+pub(super) fn share_states(config: &ShareGroupsConfig) -> TopicSpec {
+    let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    TopicSpec {
+        name: "__share_group_state",
+        partitions: config.state_partitions,
+        replication_factor: config.state_replication_factor,
+        configs: BTreeMap::from([
+            // What is superseded goes because it is copied forward, as in Kafka: never by its age or size.
+            text("cleanup.policy", "delete"),
+            text("compression.type", "producer"),
+            text("min.insync.replicas", &config.state_min_isr.to_string()),
+            text("retention.bytes", "-1"),
+            text("retention.ms", "-1"),
+            text("segment.bytes", &config.state_segment_bytes.0.to_string()),
+        ]),
     }
 }
 

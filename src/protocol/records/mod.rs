@@ -8,4 +8,5 @@ mod message;
 pub mod offsets;
 mod out;
 pub mod share;
+pub mod share_state;
 pub mod transaction_log;

@@ -1,0 +1,9 @@
+//! Share groups where their partitions are (KIP-932): what is kept of each, in the shards of `__share_group_state`.
+//!
+//! A group's coordinator has the state of a partition initialised before it gives the partition out, and deleted before the
+//! group goes. [`persister`] is the way in, `machine` one shard's state.
+//!
+//! Source: `ShareCoordinatorShard`, `DefaultStatePersister` in Apache Kafka 4.3.1.
+
+mod machine;
+pub mod persister;

@@ -1,0 +1,161 @@
+//! The way in to what is kept of share groups' partitions: finds the shard, takes the step, waits until it may be told.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::machine::{Settled, ShareStates};
+use crate::base::ids::{BrokerId, TopicId};
+use crate::protocol::records::share_state::{Key, Snapshot};
+use crate::state_topic::{self, Parts, ShardHandle, StateTopic, TopicSpec, Turn};
+
+/// How long an answer that needs a proof of leadership waits for it (law 9).
+const PROOF_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why a state is not read or changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// `COORDINATOR_NOT_AVAILABLE`.
+    #[error("the share coordinator is not available")]
+    NotAvailable,
+    /// `NOT_COORDINATOR`. The change may have been made.
+    #[error("another broker coordinates the share partition")]
+    NotCoordinator,
+    /// `COORDINATOR_LOAD_IN_PROGRESS`.
+    #[error("the share coordinator is loading")]
+    Loading,
+    /// `FENCED_STATE_EPOCH`.
+    #[error("the state is of epoch {known}, which is above {received}")]
+    Fenced {
+        /// As asked for.
+        received: i32,
+        /// As kept.
+        known: i32,
+    },
+}
+
+impl From<state_topic::Error> for Error {
+    fn from(error: state_topic::Error) -> Self {
+        match error {
+            state_topic::Error::NotAvailable => Self::NotAvailable,
+            state_topic::Error::NotCoordinator => Self::NotCoordinator,
+            state_topic::Error::Loading => Self::Loading,
+        }
+    }
+}
+
+/// What is known of a partition that a share group reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// The epoch at which its state was initialised; 0: it was not.
+    pub state_epoch: i32,
+    /// The leader epoch of the partition's leader that wrote last.
+    pub leader_epoch: i32,
+    /// Where reading begins; -1: not decided yet.
+    pub start_offset: i64,
+    /// How many records behind the start need not be delivered any more; -1: not known.
+    pub delivery_complete_count: i32,
+}
+
+impl Summary {
+    pub(super) const UNKNOWN: Self =
+        Self { state_epoch: 0, leader_epoch: 0, start_offset: -1, delivery_complete_count: -1 };
+
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            state_epoch: snapshot.state_epoch,
+            leader_epoch: snapshot.leader_epoch,
+            start_offset: snapshot.start_offset,
+            delivery_complete_count: snapshot.delivery_complete_count,
+        }
+    }
+}
+
+/// Keeps the state of share groups' partitions. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Persister {
+    topic: StateTopic<ShareStates>,
+}
+
+impl Persister {
+    /// Serves `__share_group_state`, as `spec` has it, from now on.
+    #[must_use]
+    pub fn start(parts: Parts, spec: TopicSpec) -> Self {
+        Self { topic: StateTopic::start(parts, spec, |_| ShareStates::default()) }
+    }
+
+    /// Who keeps the state of a partition, if anybody: its key is `group:topic id:partition`, the id in base 64. Creates the
+    /// topic if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::NotAvailable`].
+    pub async fn coordinator_of(&self, key: &str) -> Result<Option<BrokerId>, Error> {
+        Ok(self.topic.leader_of(key).await?)
+    }
+
+    /// Initialises the state of a group's partition, or begins it anew. `start` is the epoch of the state and the offset where
+    /// reading begins, -1 if that is not known yet.
+    ///
+    /// # Errors
+    /// [`Error`]. After [`Error::NotCoordinator`] it may have been done.
+    pub async fn initialize(
+        &self,
+        group: &str,
+        topic: TopicId,
+        partition: i32,
+        start: (i32, i64),
+    ) -> Result<(), Error> {
+        let key = key_of(group, topic, partition);
+        self.ask(&key, |machine, turn| machine.initialize(turn, &key, start)).await?.0
+    }
+
+    /// Deletes the state of a group's partition.
+    ///
+    /// # Errors
+    /// [`Error`]. After [`Error::NotCoordinator`] it may have been done.
+    pub async fn delete(&self, group: &str, topic: TopicId, partition: i32) -> Result<(), Error> {
+        let key = key_of(group, topic, partition);
+        self.ask(&key, |machine, turn| machine.delete(turn, &key)).await?.0
+    }
+
+    /// What is known of a group's partition; nothing is no error.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn read_summary(
+        &self,
+        group: &str,
+        topic: TopicId,
+        partition: i32,
+    ) -> Result<Summary, Error> {
+        let key = key_of(group, topic, partition);
+        let (summary, shard) = self.ask(&key, |machine, _| machine.summary(&key)).await?;
+        // An older leader would tell what was changed long ago.
+        shard.prove(PROOF_WITHIN).await?;
+        Ok(summary)
+    }
+
+    async fn ask<T>(
+        &self,
+        key: &Key,
+        step: impl FnOnce(&mut ShareStates, &mut Turn<'_>) -> Settled<T>,
+    ) -> Result<(T, ShardHandle<ShareStates>), Error> {
+        self.topic.ensure().await?;
+        let shard = self.topic.shard_of(&place_of(key))?;
+        let (answer, after) = shard.turn(step)?;
+        shard.stable(after).await?;
+        Ok((answer, shard))
+    }
+}
+
+fn key_of(group: &str, topic: TopicId, partition: i32) -> Key {
+    Key { group: group.to_owned(), topic: topic.0, partition }
+}
+
+/// The text that says which partition of the topic keeps the state.
+///
+/// Source: `SharePartitionKey.asCoordinatorKey` in Apache Kafka 4.3.1.
+fn place_of(key: &Key) -> String {
+    format!("{}:{}:{}", key.group, URL_SAFE_NO_PAD.encode(key.topic), key.partition)
+}
