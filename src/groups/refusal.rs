@@ -1,5 +1,6 @@
 //! Why a group's coordinator does not do what it is asked. The variants follow Kafka's error codes.
 
+use crate::share::persister;
 use crate::state_topic;
 
 /// A refusal. Nothing of the request was done, but for [`Refusal::NotCoordinator`], after which it may have been.
@@ -65,6 +66,9 @@ pub enum Refusal {
     /// `UNSTABLE_OFFSET_COMMIT`.
     #[error("a transaction that commits the offset is open")]
     UnstableOffsetCommit,
+    /// The state of a share group's partitions could not be deleted.
+    #[error("the state of the group's partitions: {0}")]
+    ShareState(persister::Error),
     /// `INVALID_PRODUCER_EPOCH`, from the partition's own state.
     #[error("the producer's epoch is not valid")]
     InvalidProducerEpoch,

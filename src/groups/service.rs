@@ -16,15 +16,16 @@ use super::{
     Refusal, SyncAnswer, SyncRequest, TopicOffset, TransactionalCommit,
 };
 use crate::base::clock::SharedClock;
-use crate::base::ids::BrokerId;
+use crate::base::ids::{BrokerId, TopicId};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::base::watch;
 use crate::cluster::client::ClusterClient;
 use crate::cluster::image::Image;
-use crate::config::GroupsConfig;
+use crate::config::{GroupsConfig, ShareGroupsConfig};
 use crate::log::Registry;
 use crate::manifest::client::ManifestClient;
+use crate::share::persister::Persister;
 use crate::state_topic::{self, MarkerTarget, ShardHandle, StateTopic, TopicSpec, Turn, WeakTopic};
 
 /// How long an answer that needs a proof of leadership waits for it (law 9).
@@ -47,12 +48,17 @@ pub struct Parts {
     pub rng: Rng,
     /// Settings.
     pub config: GroupsConfig,
+    /// Settings of share groups.
+    pub share_config: ShareGroupsConfig,
+    /// Keeps the state of share groups' partitions.
+    pub persister: Persister,
 }
 
 /// The groups that this broker coordinates. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Groups {
-    topic: StateTopic<GroupsMachine>,
+    pub(super) topic: StateTopic<GroupsMachine>,
+    pub(super) persister: Persister,
     session_timeouts: (Duration, Duration),
 }
 
@@ -63,7 +69,8 @@ impl Groups {
     /// Serves groups from now on.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
-        let Parts { cluster, registry, manifest, clock, rng, config } = parts;
+        let Parts { cluster, registry, manifest, clock, rng, config, share_config, persister } =
+            parts;
         let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let spec = TopicSpec {
             name: TOPIC,
@@ -75,7 +82,7 @@ impl Groups {
                 text("segment.bytes", &config.offsets_segment_bytes.0.to_string()),
             ]),
         };
-        let settings = Settings::new(&config);
+        let settings = Settings::new(&config, &share_config);
         let ids = rng.clone();
         let images = cluster.image();
         let topics = Topics::new(cluster.image());
@@ -93,7 +100,7 @@ impl Groups {
         });
         let session_timeouts = (config.min_session_timeout, config.max_session_timeout);
         task::spawn("groups-topics", follow_topics(topic.downgrade(), images, topics));
-        Self { topic, session_timeouts }
+        Self { topic, persister, session_timeouts }
     }
 
     /// Lets go of every request that waits, and answers no more: the broker is about to stop.
@@ -110,7 +117,7 @@ impl Groups {
     }
 
     /// Takes one step in the group's shard and waits until its answer may be told.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         group_id: &str,
         step: impl FnOnce(&mut GroupsMachine, &mut Turn<'_>) -> Settled<T>,
@@ -122,7 +129,7 @@ impl Groups {
     }
 
     /// [`Groups::ask`] for answers that may be refusals of law 9's list.
-    async fn ask_proven<T>(
+    pub(super) async fn ask_proven<T>(
         &self,
         group_id: &str,
         step: impl FnOnce(&mut GroupsMachine, &mut Turn<'_>) -> Settled<Result<T, Refusal>>,
@@ -312,6 +319,7 @@ impl Groups {
     /// # Errors
     /// [`Refusal`].
     pub async fn delete(&self, group_id: &str) -> Result<(), Refusal> {
+        self.delete_share_state(group_id).await?;
         self.ask_proven(group_id, |machine, turn| machine.delete(turn, group_id)).await
     }
 
@@ -407,11 +415,11 @@ async fn follow_topics(
     while images.changed().await.is_ok() {
         let image = Arc::clone(&images.borrow_and_update());
         topics.note(&before, &image);
-        let gone: Vec<&str> = before
+        let gone: BTreeMap<&str, TopicId> = before
             .names
             .iter()
             .filter(|(name, id)| image.names.get(*name) != Some(id))
-            .map(|(name, _)| name.as_str())
+            .map(|(name, id)| (name.as_str(), *id))
             .collect();
         let Some(topic) = topic.upgrade() else { return };
         if !gone.is_empty() {
@@ -421,11 +429,14 @@ async fn follow_topics(
     }
 }
 
-fn topics_deleted(topic: &StateTopic<GroupsMachine>, gone: &[&str]) {
+fn topics_deleted(topic: &StateTopic<GroupsMachine>, gone: &BTreeMap<&str, TopicId>) {
+    let ids = gone.values().copied().collect();
     for shard in topic.shards() {
         // A shard that is loading or closed is left alone: its next owner has no such news either, as in Kafka.
-        let _ =
-            shard.turn(|machine, turn| machine.topics_deleted(turn, |topic| gone.contains(&topic)));
+        let _ = shard.turn(|machine, turn| {
+            machine.topics_deleted(turn, |topic| gone.contains_key(topic));
+            machine.share_topics_gone(turn, &ids);
+        });
     }
 }
 

@@ -13,6 +13,7 @@ use crate::groups::Groups;
 use crate::log;
 use crate::manifest::client::ManifestClient;
 use crate::record::validate::RecordValidator;
+use crate::share::persister::Persister;
 use crate::transactions::Transactions;
 
 /// What every handler is given.
@@ -30,6 +31,8 @@ pub struct Context {
     pub log: log::Registry,
     /// Consumer groups.
     pub groups: Groups,
+    /// What is kept of share groups' partitions.
+    pub persister: Persister,
     /// Incremental fetches.
     pub fetch_sessions: FetchSessions,
     /// Transactional ids, and ids for idempotent producers.

@@ -10,6 +10,7 @@ use crate::protocol::ErrorCode;
 use crate::protocol::StrBytes;
 use crate::protocol::produce::{PartitionProduceResponse, RecordError};
 use crate::record;
+use crate::share::persister;
 use crate::state_topic;
 use crate::transactions;
 use crate::wal;
@@ -143,6 +144,7 @@ pub(super) fn of_group(refusal: groups::Refusal) -> ErrorCode {
         R::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
         R::UnsupportedVersion => ErrorCode::UnsupportedVersion,
         R::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+        R::ShareState(error) => of_persister(error),
         R::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
         R::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
         R::InvalidTxnState => ErrorCode::InvalidTxnState,
@@ -160,6 +162,31 @@ pub(super) fn of_consumer_group(error: &groups::consumer::Error) -> ErrorCode {
         E::FencedInstance { .. } => ErrorCode::FencedInstanceId,
         E::Full(_) => ErrorCode::GroupMaxSizeReached,
         E::InvalidRegex { .. } => ErrorCode::InvalidRegularExpression,
+    }
+}
+
+/// The code of a share partition's state that could not be read or changed.
+pub(super) fn of_persister(error: persister::Error) -> ErrorCode {
+    match error {
+        persister::Error::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+        persister::Error::NotCoordinator => ErrorCode::NotCoordinator,
+        persister::Error::Loading => ErrorCode::CoordinatorLoadInProgress,
+        persister::Error::Fenced { .. } => ErrorCode::FencedStateEpoch,
+    }
+}
+
+/// A share group's refusal, with what Kafka says beside the code.
+impl From<groups::share::Error> for Refused {
+    fn from(error: groups::share::Error) -> Self {
+        use groups::share::Error as E;
+        let code = match &error {
+            E::NoShareGroup(_) | E::NotFound(_) | E::OfAnotherKind(_) => ErrorCode::GroupIdNotFound,
+            E::UnknownMember { .. } => ErrorCode::UnknownMemberId,
+            E::Ahead { .. } | E::Behind { .. } => ErrorCode::FencedMemberEpoch,
+            E::Full(_) => ErrorCode::GroupMaxSizeReached,
+            E::NotEmpty => ErrorCode::NonEmptyGroup,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

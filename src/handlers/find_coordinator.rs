@@ -68,7 +68,8 @@ async fn find(session: &Session, version: i16, key_type: i8, key: &str) -> Found
             leader.map_err(|_| ErrorCode::CoordinatorNotAvailable)
         }
         SHARE if version >= SHARE_SINCE && names_share_partition(key) => {
-            Err(ErrorCode::CoordinatorNotAvailable)
+            let leader = session.context.persister.coordinator_of(key).await;
+            leader.map_err(error_code::of_persister)
         }
         SHARE => Err(ErrorCode::InvalidRequest),
         _ => return nobody(ErrorCode::InvalidRequest, ErrorCode::InvalidRequest.message()),

@@ -29,6 +29,7 @@ use crate::object::Store;
 use crate::object::build::{self, Purpose};
 use crate::object::probe::{Abilities, probe};
 use crate::object::retry::{Getter, Putter};
+use crate::share::persister::Persister;
 use crate::transactions::Transactions;
 use crate::{log, schema_registry, state_topic, telemetry, wal};
 
@@ -251,7 +252,12 @@ impl Materials {
         }
     }
 
-    fn groups(&self, coordinator: &Coordinator, registry: &Registry) -> Groups {
+    fn groups(
+        &self,
+        coordinator: &Coordinator,
+        registry: &Registry,
+        persister: &Persister,
+    ) -> Groups {
         Groups::start(groups::Parts {
             cluster: Arc::new(coordinator.clone()),
             registry: registry.clone(),
@@ -259,7 +265,25 @@ impl Materials {
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),
             config: self.config.groups.clone(),
+            share_config: self.config.share_groups.clone(),
+            persister: persister.clone(),
         })
+    }
+
+    fn persister(&self, coordinator: &Coordinator, registry: &Registry) -> Persister {
+        let spec = settings::share_states(&self.config.share_groups);
+        Persister::start(self.state_parts(coordinator, registry), spec)
+    }
+
+    fn state_parts(&self, coordinator: &Coordinator, registry: &Registry) -> state_topic::Parts {
+        state_topic::Parts {
+            cluster: Arc::new(coordinator.clone()),
+            registry: registry.clone(),
+            manifest: Arc::new(coordinator.clone()),
+            clock: Arc::clone(&self.clock),
+            rng: self.rng.clone(),
+            garbage_bytes_min: settings::STATE_GARBAGE_BYTES_MIN,
+        }
     }
 
     fn transactions(
@@ -268,14 +292,7 @@ impl Materials {
         registry: &Registry,
         groups: &Groups,
     ) -> Transactions {
-        let parts = state_topic::Parts {
-            cluster: Arc::new(coordinator.clone()),
-            registry: registry.clone(),
-            manifest: Arc::new(coordinator.clone()),
-            clock: Arc::clone(&self.clock),
-            rng: self.rng.clone(),
-            garbage_bytes_min: settings::STATE_GARBAGE_BYTES_MIN,
-        };
+        let parts = self.state_parts(coordinator, registry);
         let settings = settings::transactions(&self.config.transactions);
         Transactions::start(parts, settings, vec![groups.marker_target()])
     }
@@ -300,7 +317,8 @@ impl Materials {
         schemas: &schema_registry::Service,
     ) -> Arc<Context> {
         let slots = self.config.server.fetch_session_slots;
-        let groups = self.groups(coordinator, registry);
+        let persister = self.persister(coordinator, registry);
+        let groups = self.groups(coordinator, registry, &persister);
         Arc::new(Context {
             broker: self.config.node.broker_id,
             config: Arc::clone(&self.config),
@@ -310,6 +328,7 @@ impl Materials {
             fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
             transactions: self.transactions(coordinator, registry, &groups),
             groups,
+            persister,
             validator: Arc::new(schemas.clone()),
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 mod consumer;
+mod share;
 
 use super::Surroundings;
 use super::broker::Broker;

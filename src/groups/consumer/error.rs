@@ -71,8 +71,8 @@ pub enum Missing {
     NoConsumerGroup,
     /// Anybody else does.
     NotThere,
-    /// There is one of the classic protocol.
-    IsClassic,
+    /// There is one of another protocol.
+    IsOther,
     /// There is one of the classic protocol that has members, and a member of this one wants to join.
     NoUpgrade,
     /// The same, and it would be larger than a group of this protocol may be.
@@ -88,7 +88,7 @@ impl Missing {
         match self {
             Self::NoConsumerGroup => format!("Consumer group {group} not found."),
             Self::NotThere => format!("Group {group} not found."),
-            Self::IsClassic => format!("Group {group} is not a consumer group."),
+            Self::IsOther => format!("Group {group} is not a consumer group."),
             Self::NotConsumers => format!(
                 "Cannot upgrade classic group {group} to consumer group because the group does not use the consumer embedded protocol."
             ),

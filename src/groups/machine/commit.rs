@@ -73,6 +73,8 @@ impl GroupsMachine {
                 group.validate_commit(member, instance, transactional)
             }
             Group::Consumer(group) => validate_consumer_commit(group, request, transactional),
+            // It keeps its offsets elsewhere.
+            Group::Share(_) => Err(Refusal::GroupIdNotFound),
         }
     }
 
@@ -163,7 +165,8 @@ impl GroupsMachine {
         places: &[Place],
     ) -> Settled<Result<EachOffset, Refusal>> {
         let after = self.metadata_slot(group_id);
-        let Some(held) = self.groups.get(group_id) else {
+        let held = self.groups.get(group_id).filter(|held| held.share().is_none());
+        let Some(held) = held else {
             return Settled { answer: Err(Refusal::GroupIdNotFound), after };
         };
         if !held.may_delete_offsets() {

@@ -109,21 +109,20 @@ impl GroupsMachine {
         }
     }
 
-    /// Writes records of a consumer group, and moves its deadline.
+    /// Writes records of a group whose members are assigned to, and moves its deadline.
     pub(super) fn settle_members(
         &mut self,
         turn: &mut Turn<'_>,
         group_id: &str,
         records: Vec<StateRecord>,
     ) {
+        let changed = !records.is_empty();
         self.write_group(turn, group_id, records);
-        self.count(group_id);
-        let deadline = self
-            .groups
-            .get(group_id)
-            .and_then(Held::consumer)
-            .and_then(ConsumerGroup::next_deadline);
-        let key = Key::Consumer(group_id.to_owned());
+        if changed {
+            self.count(group_id);
+        }
+        let deadline = self.groups.get(group_id).and_then(Held::next_deadline);
+        let key = Key::Members(group_id.to_owned());
         match deadline {
             Some(at) => self.timers.set(key, at),
             None => self.timers.cancel(key),
@@ -202,7 +201,7 @@ impl GroupsMachine {
         let missing = |why| Error::GroupNotFound { group: group_id.to_owned(), why };
         let answer = match self.groups.get(group_id).map(Held::consumer) {
             Some(Some(group)) => Ok(group.describe(self.surroundings(group_id).view())),
-            Some(None) => Err(missing(Missing::IsClassic)),
+            Some(None) => Err(missing(Missing::IsOther)),
             None => Err(missing(Missing::NotThere)),
         };
         Settled { answer, after: self.metadata_slot(group_id) }

@@ -1,4 +1,6 @@
-//! A group of either protocol, as its shard keeps it.
+//! A group of any protocol, as its shard keeps it.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -7,17 +9,21 @@ use crate::base::ids::SlotId;
 use crate::groups::ListedGroup;
 use crate::groups::classic::{ClassicGroup, State};
 use crate::groups::consumer::ConsumerGroup;
+use crate::groups::share::ShareGroup;
 use crate::protocol::records::consumer::Record;
 use crate::protocol::records::offsets::group_metadata_key;
+use crate::protocol::records::share;
 use crate::state_topic::StateRecord;
 
-/// A group of either protocol.
+/// A group of any protocol.
 #[derive(Debug)]
 pub(super) enum Group {
     /// Members assign; also a group that only commits.
     Classic(Box<ClassicGroup>),
     /// The coordinator assigns (KIP-848).
     Consumer(Box<ConsumerGroup>),
+    /// Members share partitions (KIP-932).
+    Share(Box<ShareGroup>),
 }
 
 /// A group and what its answers rest on.
@@ -52,28 +58,51 @@ impl Held {
     pub(super) fn classic(&self) -> Option<&ClassicGroup> {
         match &self.group {
             Group::Classic(group) => Some(group),
-            Group::Consumer(_) => None,
+            Group::Consumer(_) | Group::Share(_) => None,
         }
     }
 
     pub(super) fn classic_mut(&mut self) -> Option<&mut ClassicGroup> {
         match &mut self.group {
             Group::Classic(group) => Some(group),
-            Group::Consumer(_) => None,
+            Group::Consumer(_) | Group::Share(_) => None,
         }
     }
 
     pub(super) fn consumer(&self) -> Option<&ConsumerGroup> {
         match &self.group {
-            Group::Classic(_) => None,
+            Group::Classic(_) | Group::Share(_) => None,
             Group::Consumer(group) => Some(group),
         }
     }
 
     pub(super) fn consumer_mut(&mut self) -> Option<&mut ConsumerGroup> {
         match &mut self.group {
-            Group::Classic(_) => None,
+            Group::Classic(_) | Group::Share(_) => None,
             Group::Consumer(group) => Some(group),
+        }
+    }
+
+    pub(super) fn share(&self) -> Option<&ShareGroup> {
+        match &self.group {
+            Group::Classic(_) | Group::Consumer(_) => None,
+            Group::Share(group) => Some(group),
+        }
+    }
+
+    pub(super) fn share_mut(&mut self) -> Option<&mut ShareGroup> {
+        match &mut self.group {
+            Group::Classic(_) | Group::Consumer(_) => None,
+            Group::Share(group) => Some(group),
+        }
+    }
+
+    /// When the next deadline of a member comes, in a group whose members are assigned to.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        match &self.group {
+            Group::Classic(_) => None,
+            Group::Consumer(group) => group.next_deadline(),
+            Group::Share(group) => group.next_deadline(),
         }
     }
 
@@ -82,14 +111,17 @@ impl Held {
         match &self.group {
             Group::Classic(group) => group.state() == State::Empty,
             Group::Consumer(group) => group.is_empty(),
+            Group::Share(group) => group.is_empty(),
         }
     }
 
-    /// Whether nobody is a member, or about to become one.
+    /// Whether nobody is a member, or about to become one: such a group goes with its last offset. A share group stays until it
+    /// is deleted, since its offsets are kept elsewhere.
     pub(super) fn is_deserted(&self) -> bool {
         match &self.group {
             Group::Classic(group) => group.is_deserted(),
             Group::Consumer(group) => group.is_empty(),
+            Group::Share(_) => false,
         }
     }
 
@@ -98,6 +130,7 @@ impl Held {
         match &self.group {
             Group::Classic(group) => group.is_subscribed_to(topic),
             Group::Consumer(group) => group.subscriptions().has(topic),
+            Group::Share(group) => group.is_subscribed_to(topic),
         }
     }
 
@@ -105,7 +138,7 @@ impl Held {
     pub(super) fn may_delete_offsets(&self) -> bool {
         match &self.group {
             Group::Classic(group) => group.may_delete_offsets(),
-            Group::Consumer(_) => true,
+            Group::Consumer(_) | Group::Share(_) => true,
         }
     }
 
@@ -113,7 +146,7 @@ impl Held {
     pub(super) fn retention_from(&self, committed: Timestamp) -> Option<Timestamp> {
         match &self.group {
             Group::Classic(group) => group.retention_from(committed),
-            Group::Consumer(_) => Some(committed),
+            Group::Consumer(_) | Group::Share(_) => Some(committed),
         }
     }
 
@@ -121,6 +154,7 @@ impl Held {
         match &self.group {
             Group::Classic(group) => group.list(group_id),
             Group::Consumer(group) => group.list(),
+            Group::Share(group) => group.list(),
         }
     }
 
@@ -132,6 +166,7 @@ impl Held {
                 bytes as u64
             }),
             Group::Consumer(group) => group.live_bytes(),
+            Group::Share(group) => group.live_bytes(),
         }
     }
 
@@ -147,6 +182,7 @@ impl Held {
                 written.map(record).collect()
             }
             Group::Consumer(group) => group.to_records().map(StateRecord::from).collect(),
+            Group::Share(group) => group.to_records().map(StateRecord::from).collect(),
         }
     }
 
@@ -159,12 +195,20 @@ impl Held {
             Group::Consumer(group) => {
                 group.tombstones().into_iter().map(StateRecord::from).collect()
             }
+            Group::Share(group) => group.tombstones().into_iter().map(StateRecord::from).collect(),
         }
     }
 }
 
 impl From<Record> for StateRecord {
     fn from(record: Record) -> Self {
+        let (key, value) = record.encode();
+        Self { key, value }
+    }
+}
+
+impl From<share::Record> for StateRecord {
+    fn from(record: share::Record) -> Self {
         let (key, value) = record.encode();
         Self { key, value }
     }

@@ -46,11 +46,12 @@ impl GroupsMachine {
         let joins = epoch == JOIN_EPOCH;
         match self.groups.get(group_id) {
             Some(Held { group: Group::Consumer(_), .. }) => Ok(None),
+            Some(Held { group: Group::Share(_), .. }) => Err(Missing::IsOther),
             Some(held) if joins && held.is_empty() => Ok(Some(Anew::empty(group_id))),
             Some(Held { group: Group::Classic(group), .. }) if joins => {
                 self.upgraded(group_id, group, (now, surroundings)).map(Some)
             }
-            Some(_) => Err(Missing::IsClassic),
+            Some(_) => Err(Missing::IsOther),
             None if joins => Ok(Some(Anew::empty(group_id))),
             None if epoch < JOIN_EPOCH => Err(Missing::NotThere),
             None => Err(Missing::NoConsumerGroup),
@@ -109,7 +110,7 @@ impl GroupsMachine {
         let Some(held) = self.groups.get(group_id) else { return };
         let tombstones = held.tombstones(group_id);
         self.write_group(turn, group_id, tombstones);
-        self.timers.cancel(Key::Consumer(group_id.to_owned()));
+        self.timers.cancel(Key::Members(group_id.to_owned()));
         let Held { group, .. } = Held::simple();
         self.put_group(group_id, group);
     }
@@ -134,7 +135,7 @@ impl GroupsMachine {
         let mut out = Outbox::default();
         classic.begin(change.settled, self.settings.limits, now, &mut out);
         self.write_group(turn, group_id, records);
-        self.timers.cancel(Key::Consumer(group_id.to_owned()));
+        self.timers.cancel(Key::Members(group_id.to_owned()));
         self.put_group(group_id, Group::Classic(Box::new(classic)));
         self.note_written(group_id, Bytes::from(value), None);
         tracing::info!(group = group_id, "consumer group became a classic one");

@@ -8,6 +8,7 @@ mod expiry;
 mod held;
 mod migration;
 mod replay;
+mod share;
 mod transaction;
 mod upkeep;
 
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::base::ids::SlotId;
 use crate::base::rng::Rng;
-use crate::config::GroupsConfig;
+use crate::config::{GroupsConfig, ShareGroupsConfig};
 use crate::protocol::records::offsets::group_metadata_key;
 use crate::state_topic::{StateRecord, Turn};
 pub(super) use consumer::ToResolve;
@@ -55,8 +56,8 @@ enum Key {
     Expiry,
     /// One classic group's.
     Group(String, Timer),
-    /// The next deadline of a group of the consumer protocol.
-    Consumer(String),
+    /// The next deadline of a member of a group whose members are assigned to.
+    Members(String),
 }
 
 /// Settings of groups of the consumer protocol.
@@ -97,19 +98,21 @@ impl ConsumerSettings {
 pub(super) struct Settings {
     pub(super) limits: Limits,
     consumer: ConsumerSettings,
+    shares: ShareGroupsConfig,
     pub(super) retention: Duration,
     pub(super) retention_check: Duration,
     pub(super) metadata_chars_max: usize,
 }
 
 impl Settings {
-    pub(super) fn new(config: &GroupsConfig) -> Self {
+    pub(super) fn new(config: &GroupsConfig, shares: &ShareGroupsConfig) -> Self {
         Self {
             limits: Limits {
                 max_size: config.max_size,
                 initial_rebalance_delay: config.initial_rebalance_delay,
             },
             consumer: ConsumerSettings::new(config),
+            shares: shares.clone(),
             retention: config.offsets_retention,
             retention_check: config.offsets_retention_check,
             metadata_chars_max: config.offset_metadata_max_bytes.as_usize(),
@@ -201,6 +204,9 @@ impl GroupsMachine {
     /// Why a JoinGroup goes to no classic group.
     fn refuse_join(&self, request: &JoinRequest) -> Option<JoinAnswer> {
         let held = self.groups.get(&request.group_id);
+        if held.is_some_and(|held| held.share().is_some()) {
+            return Some(JoinAnswer::refused(Refusal::InconsistentProtocol, ""));
+        }
         let made_anew = held.is_none_or(|held| held.consumer().is_some());
         let unknown = made_anew && !request.member_id.is_empty();
         unknown.then(|| JoinAnswer::refused(Refusal::UnknownMemberId, request.member_id.clone()))
@@ -360,7 +366,7 @@ impl GroupsMachine {
             for timer in [Timer::Join, Timer::Sync] {
                 self.timers.cancel(Key::Group(group_id.to_owned(), timer));
             }
-            self.timers.cancel(Key::Consumer(group_id.to_owned()));
+            self.timers.cancel(Key::Members(group_id.to_owned()));
         }
     }
 

@@ -7,8 +7,8 @@ use super::{GroupsMachine, Held};
 use crate::groups::classic::ClassicGroup;
 use crate::groups::offsets::{Committed, Place};
 use crate::protocol;
-use crate::protocol::records::consumer;
 use crate::protocol::records::offsets::{GroupMetadata, Key, OffsetCommit};
+use crate::protocol::records::{consumer, share};
 use crate::state_topic::Replayed;
 
 impl GroupsMachine {
@@ -19,7 +19,7 @@ impl GroupsMachine {
             }
             Key::GroupMetadata { group } => match record.value {
                 // After a change of protocol the old one's tombstone says nothing of the new one's group.
-                None if self.groups.get(&group).is_some_and(|held| held.consumer().is_some()) => {}
+                None if self.groups.get(&group).is_some_and(|held| held.classic().is_none()) => {}
                 None => self.forget(&group, None),
                 Some(value) => {
                     let restored = ClassicGroup::restore(GroupMetadata::read(value)?);
@@ -30,6 +30,8 @@ impl GroupsMachine {
                 // Others are of protocols that this version does not serve.
                 if let Some(record) = consumer::Record::decode(record.key, record.value)? {
                     self.replay_consumer(record);
+                } else if let Some(record) = share::Record::decode(record.key, record.value)? {
+                    self.replay_share(record);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::time::Duration;
 
+use super::held::Group;
 use super::{GroupsMachine, Key};
 use crate::base::offset::Offset;
 use crate::groups::classic::Outbox;
@@ -29,7 +30,11 @@ impl Machine for GroupsMachine {
                 group.loaded(limits, turn.now().wall, &mut out);
             }
             self.settle(turn, &group_id, out);
-            self.consumer_loaded(turn, &group_id);
+            match self.groups.get(&group_id).map(|held| &held.group) {
+                Some(Group::Share(_)) => self.share_loaded(turn, &group_id),
+                _ => self.consumer_loaded(turn, &group_id),
+            }
+            self.count(&group_id);
         }
     }
 
@@ -53,7 +58,12 @@ impl Machine for GroupsMachine {
                     }
                     self.settle(turn, &group_id, out);
                 }
-                Key::Consumer(group_id) => self.consumer_deadline(turn, &group_id),
+                Key::Members(group_id) => {
+                    match self.groups.get(&group_id).map(|held| &held.group) {
+                        Some(Group::Share(_)) => self.share_deadline(turn, &group_id),
+                        _ => self.consumer_deadline(turn, &group_id),
+                    }
+                }
             }
         }
     }

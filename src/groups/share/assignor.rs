@@ -141,7 +141,7 @@ impl Shares {
     fn relieve(&mut self) {
         for member in 0..self.members.len() {
             while self.held[member].len() > self.desired[member]
-                && let Some(place) = self.held[member].last().copied()
+                && let Some(place) = self.held[member].first().copied()
             {
                 self.give_back(member, place);
             }

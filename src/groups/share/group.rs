@@ -175,7 +175,9 @@ impl ShareGroup {
 
     /// Takes over a record of this group, in the order of the log.
     pub fn apply(&mut self, record: Record) {
-        self.all_given_out = false;
+        // Epochs and what members have say nothing of it.
+        self.all_given_out &=
+            matches!(record, Record::Group(..) | Record::Target(..) | Record::Current(..));
         match record {
             Record::Group(_, Some(value)) => {
                 self.epoch = value.epoch;

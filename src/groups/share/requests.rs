@@ -1,6 +1,7 @@
 //! What is asked of a share group's offsets and what it answers.
 
 use crate::base::ids::TopicId;
+use crate::share::persister;
 
 /// Start offsets that an administrator sets: of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,4 +30,6 @@ pub enum Failed {
     NoPartition,
     /// Nothing is kept of it.
     NoState,
+    /// Its state could not be changed.
+    State(persister::Error),
 }

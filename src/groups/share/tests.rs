@@ -197,8 +197,8 @@ fn members_share_what_is_initialised() {
     assert_eq!(world.told("a", 2, None), (3, Some(of(1, &[0, 1]))));
     assert_eq!(world.told("a", 3, None), (3, None));
     // A second member takes its part; the first is told when it is next heard of.
-    assert_eq!(world.told("b", 0, Some(&["t1"])), (4, Some(of(1, &[1]))));
-    assert_eq!(world.told("a", 3, None), (4, Some(of(1, &[0]))));
+    assert_eq!(world.told("b", 0, Some(&["t1"])), (4, Some(of(1, &[0]))));
+    assert_eq!(world.told("a", 3, None), (4, Some(of(1, &[1]))));
     // An answer was lost: the epoch before is as good.
     assert_eq!(world.told("a", 3, None), (4, None));
     // A third reads with another.

@@ -13,7 +13,7 @@ use crate::groups::consumer::group::GroupState;
 use crate::groups::consumer::{Error, Heartbeat, HeartbeatAnswer};
 use crate::groups::{CommitRequest, Fetcher, Refusal};
 
-async fn create(world: &World, name: &str, partitions: i32) -> TopicId {
+pub(super) async fn create(world: &World, name: &str, partitions: i32) -> TopicId {
     let topic = NewTopic {
         name: name.to_owned(),
         internal: false,
