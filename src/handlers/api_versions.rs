@@ -32,7 +32,8 @@ pub(super) fn handle(
     if version >= 3 && !names_itself {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
     }
-    let response = ApiVersionsResponse::default().with_api_keys(APIS.iter().map(range).collect());
+    let advertised = APIS.iter().filter(|api| api.advertised);
+    let response = ApiVersionsResponse::default().with_api_keys(advertised.map(range).collect());
     if version < 3 {
         return response;
     }
@@ -97,7 +98,7 @@ mod tests {
         let response = handle(&fake.scope(), 0, &ApiVersionsRequest::default());
         let produce = response.api_keys.iter().find(|api| api.api_key == 0).expect("there");
         assert_eq!((produce.min_version, produce.max_version), (0, 13));
-        assert!(response.api_keys.iter().all(|api| !(76..=79).contains(&api.api_key)));
+        assert!(response.api_keys.iter().all(|api| !matches!(api.api_key, 76..=79 | 90..=92)));
         assert_eq!(unsupported().api_keys.len(), 1);
     }
 }

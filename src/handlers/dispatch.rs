@@ -93,6 +93,11 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         | ApiKey::OffsetDelete
         | ApiKey::ConsumerGroupHeartbeat
         | ApiKey::ConsumerGroupDescribe
+        | ApiKey::ShareGroupHeartbeat
+        | ApiKey::ShareGroupDescribe
+        | ApiKey::DescribeShareGroupOffsets
+        | ApiKey::AlterShareGroupOffsets
+        | ApiKey::DeleteShareGroupOffsets
         | ApiKey::TxnOffsetCommit => groups::handle(session, &header, body).await,
         ApiKey::ApiVersions
         | ApiKey::DescribeConfigs

@@ -1,6 +1,6 @@
 //! Every API that this broker serves, with its versions: one table.
 //!
-//! An API that is not here is absent from ApiVersions, and a request for it closes the connection, as Kafka does.
+//! An API that is not here is absent from ApiVersions (as is one that is marked so), and a request for it closes the connection, as Kafka does.
 
 use super::shapes::{self, Struct};
 
@@ -51,6 +51,11 @@ pub enum ApiKey {
     ConsumerGroupDescribe = 69,
     ListConfigResources = 74,
     DescribeTopicPartitions = 75,
+    ShareGroupHeartbeat = 76,
+    ShareGroupDescribe = 77,
+    DescribeShareGroupOffsets = 90,
+    AlterShareGroupOffsets = 91,
+    DeleteShareGroupOffsets = 92,
 }
 
 /// One API's row.
@@ -68,6 +73,8 @@ pub struct Api {
     pub max: i16,
     /// The first flexible version (KIP-482): compact types, tagged fields, the longer headers.
     pub flexible_min: i16,
+    /// Whether ApiVersions names it: what is served but is of no use before other APIs are is not named.
+    pub advertised: bool,
     pub(super) shape: &'static Struct,
 }
 
@@ -76,7 +83,7 @@ pub struct Api {
 /// Produce is advertised from 0 although 3 is the first version left: librdkafka takes a higher minimum for a broker
 /// without compression (KAFKA-18659).
 #[rustfmt::skip]
-pub static APIS: [Api; 42] = [
+pub static APIS: [Api; 47] = [
     api(ApiKey::Produce, "Produce", (3, 13), 9, &shapes::PRODUCE).advertised_from(0),
     api(ApiKey::Fetch, "Fetch", (4, 18), 12, &shapes::FETCH),
     api(ApiKey::ListOffsets, "ListOffsets", (1, 10), 6, &shapes::LIST_OFFSETS),
@@ -119,6 +126,11 @@ pub static APIS: [Api; 42] = [
     api(ApiKey::ConsumerGroupDescribe, "ConsumerGroupDescribe", (0, 1), 0, &shapes::CONSUMER_GROUP_DESCRIBE),
     api(ApiKey::ListConfigResources, "ListConfigResources", (0, 1), 0, &shapes::LIST_CONFIG_RESOURCES),
     api(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions", (0, 0), 0, &shapes::DESCRIBE_TOPIC_PARTITIONS),
+    api(ApiKey::ShareGroupHeartbeat, "ShareGroupHeartbeat", (1, 1), 0, &shapes::SHARE_GROUP_HEARTBEAT).unadvertised(),
+    api(ApiKey::ShareGroupDescribe, "ShareGroupDescribe", (1, 1), 0, &shapes::SHARE_GROUP_DESCRIBE).unadvertised(),
+    api(ApiKey::DescribeShareGroupOffsets, "DescribeShareGroupOffsets", (0, 0), 0, &shapes::DESCRIBE_SHARE_GROUP_OFFSETS).unadvertised(),
+    api(ApiKey::AlterShareGroupOffsets, "AlterShareGroupOffsets", (0, 0), 0, &shapes::ALTER_SHARE_GROUP_OFFSETS).unadvertised(),
+    api(ApiKey::DeleteShareGroupOffsets, "DeleteShareGroupOffsets", (0, 0), 0, &shapes::DELETE_SHARE_GROUP_OFFSETS).unadvertised(),
 ];
 
 /// No version is flexible.
@@ -132,10 +144,16 @@ const fn api(
     shape: &'static Struct,
 ) -> Api {
     let (min, max) = versions;
-    Api { key, name, advertised_min: min, min, max, flexible_min, shape }
+    Api { key, name, advertised_min: min, min, max, flexible_min, advertised: true, shape }
 }
 
 impl Api {
+    /// Share groups are advertised once their records can be fetched, too.
+    const fn unadvertised(mut self) -> Self {
+        self.advertised = false;
+        self
+    }
+
     const fn advertised_from(mut self, version: i16) -> Self {
         self.advertised_min = version;
         self
@@ -205,7 +223,7 @@ mod tests {
             assert_eq!(ApiKey::from_code(api.key.code()), Some(api.key));
             assert_eq!(api.key.name(), format!("{:?}", api.key));
         }
-        assert_eq!(ApiKey::from_code(76), None, "share groups are not served yet");
+        assert_eq!(ApiKey::from_code(78), None, "ShareFetch is not served yet");
         assert_eq!(ApiKey::from_code(-1), None);
     }
 

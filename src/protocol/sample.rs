@@ -62,6 +62,13 @@ pub fn visit(key: ApiKey, visitor: &mut impl Visitor) {
         ApiKey::WriteTxnMarkers => visitor.visit::<k::WriteTxnMarkersRequest>(),
         ApiKey::ConsumerGroupHeartbeat => visitor.visit::<k::ConsumerGroupHeartbeatRequest>(),
         ApiKey::ConsumerGroupDescribe => visitor.visit::<k::ConsumerGroupDescribeRequest>(),
+        ApiKey::ShareGroupHeartbeat => visitor.visit::<k::ShareGroupHeartbeatRequest>(),
+        ApiKey::ShareGroupDescribe => visitor.visit::<k::ShareGroupDescribeRequest>(),
+        ApiKey::DescribeShareGroupOffsets => {
+            visitor.visit::<k::DescribeShareGroupOffsetsRequest>();
+        }
+        ApiKey::AlterShareGroupOffsets => visitor.visit::<k::AlterShareGroupOffsetsRequest>(),
+        ApiKey::DeleteShareGroupOffsets => visitor.visit::<k::DeleteShareGroupOffsetsRequest>(),
         ApiKey::DescribeTransactions => visitor.visit::<k::DescribeTransactionsRequest>(),
         ApiKey::ListTransactions => visitor.visit::<k::ListTransactionsRequest>(),
         ApiKey::DescribeConfigs => visitor.visit::<k::DescribeConfigsRequest>(),

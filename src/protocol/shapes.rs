@@ -270,6 +270,43 @@ static ID_AND_PARTITIONS: Struct = shape(&[UUID, I32S]);
 
 pub(super) static CONSUMER_GROUP_DESCRIBE: Struct = shape(&[TEXTS, BOOL]);
 
+pub(super) static SHARE_GROUP_HEARTBEAT: Struct =
+    shape(&[TEXT, TEXT, I32, TEXT.nullable(), TEXTS.nullable()]);
+
+pub(super) static SHARE_GROUP_DESCRIBE: Struct = shape(&[TEXTS, BOOL]);
+
+pub(super) static DESCRIBE_SHARE_GROUP_OFFSETS: Struct = shape(&[array::<
+    k::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup,
+>(&SHARE_OFFSETS_GROUP)]);
+static SHARE_OFFSETS_GROUP: Struct = shape(&[
+    TEXT,
+    array::<k::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestTopic>(
+        &TOPIC_AND_PARTITIONS,
+    )
+    .nullable(),
+]);
+
+pub(super) static ALTER_SHARE_GROUP_OFFSETS: Struct = shape(&[
+    TEXT,
+    array::<k::alter_share_group_offsets_request::AlterShareGroupOffsetsRequestTopic>(
+        &ALTER_SHARE_TOPIC,
+    ),
+]);
+static ALTER_SHARE_TOPIC: Struct = shape(&[
+    TEXT,
+    array::<k::alter_share_group_offsets_request::AlterShareGroupOffsetsRequestPartition>(
+        &ALTER_SHARE_PARTITION,
+    ),
+]);
+static ALTER_SHARE_PARTITION: Struct = shape(&[I32, I64]);
+
+pub(super) static DELETE_SHARE_GROUP_OFFSETS: Struct = shape(&[
+    TEXT,
+    array::<k::delete_share_group_offsets_request::DeleteShareGroupOffsetsRequestTopic>(
+        &NAMED_TOPIC,
+    ),
+]);
+
 pub(super) static API_VERSIONS: Struct = shape(&[TEXT.since(3), TEXT.since(3)]);
 
 pub(super) static CREATE_TOPICS: Struct =

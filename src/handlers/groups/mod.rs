@@ -1,10 +1,12 @@
-//! The APIs of consumer groups.
+//! The APIs of consumer groups and share groups.
 
 mod admin;
 mod consumer;
 mod membership;
 mod offset_fetch;
 mod offsets;
+mod share;
+mod share_offsets;
 mod txn_offsets;
 
 use bytes::Bytes;
@@ -51,6 +53,21 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
         }
         ApiKey::ConsumerGroupDescribe => {
             answer(header, body, |request| consumer::describe(session, version, request)).await
+        }
+        ApiKey::ShareGroupHeartbeat => {
+            answer(header, body, |request| share::heartbeat(session, header, request)).await
+        }
+        ApiKey::ShareGroupDescribe => {
+            answer(header, body, |request| share::describe(session, request)).await
+        }
+        ApiKey::DescribeShareGroupOffsets => {
+            answer(header, body, |request| share_offsets::describe(session, request)).await
+        }
+        ApiKey::AlterShareGroupOffsets => {
+            answer(header, body, |request| share_offsets::alter(session, request)).await
+        }
+        ApiKey::DeleteShareGroupOffsets => {
+            answer(header, body, |request| share_offsets::delete(session, request)).await
         }
         ApiKey::DescribeGroups => {
             answer(header, body, |request| admin::describe(session, version, request)).await
