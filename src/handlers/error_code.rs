@@ -190,6 +190,9 @@ impl From<groups::share::Error> for Refused {
     }
 }
 
+/// Not all schemas are known here. Kafka has no word for it: one that has clients try again, here or elsewhere.
+pub(super) const SCHEMAS_NOT_READY: ErrorCode = ErrorCode::NotLeaderOrFollower;
+
 /// The answer to a batch that breaks a rule, with what Kafka tells beside the code.
 pub(super) fn refused_batch(
     topic: &str,
@@ -204,8 +207,7 @@ pub(super) fn refused_batch(
         record::Error::UnsupportedCompression { .. } => ErrorCode::UnsupportedCompressionType,
         record::Error::Rejected(_) if error.is_timestamp() => ErrorCode::InvalidTimestamp,
         record::Error::Rejected(_) => ErrorCode::InvalidRecord,
-        // Kafka has no word for it: one that has clients try again, here or elsewhere.
-        record::Error::SchemasNotReady => ErrorCode::NotLeaderOrFollower,
+        record::Error::SchemasNotReady => SCHEMAS_NOT_READY,
     };
     let partition = format_args!("{topic}-{index}");
     let mut response = PartitionProduceResponse::refused(index, code);

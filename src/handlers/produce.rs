@@ -23,7 +23,7 @@ use crate::protocol::produce::{
     TopicProduceResponse,
 };
 use crate::protocol::{ErrorCode, StrBytes};
-use crate::record::validate::{Rules, validate, validate_schemas};
+use crate::record::validate::{RecordValidator, Rules, validate, validate_schemas};
 use crate::record::{self, ValidBatch};
 use crate::transactions::{Admission, Denied, Producer, Transactions};
 
@@ -51,6 +51,8 @@ enum Part {
     },
     /// Not admitted by its transaction's coordinator.
     Denied(Box<DeniedPart>),
+    /// Of no schema that is known here, where another process may know more (law 9).
+    Unfit(Box<UnfitPart>),
 }
 
 struct DeniedPart {
@@ -58,6 +60,11 @@ struct DeniedPart {
     produce_version: i16,
     transactions: Transactions,
     denied: Denied,
+}
+
+struct UnfitPart {
+    validator: Arc<dyn RecordValidator>,
+    refused: PartitionProduceResponse,
 }
 
 struct TopicParts {
@@ -175,14 +182,23 @@ impl<'a> Admitter<'a> {
     fn append(&self, topic: &str, partition: &PartitionHandle, part: &PartitionProduce) -> Part {
         let index = part.index;
         let settings = partition.settings();
-        let valid = validate(part.records.clone().unwrap_or_default(), &self.rules(&settings));
-        let batch = match valid.and_then(|batch| self.fits_schemas(topic, &settings, batch)) {
-            Ok(batch) => batch,
-            Err(error) => {
-                let log_start = partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
-                return Part::Done(error_code::refused_batch(topic, index, &error, log_start));
-            }
+        let refused = |error: &record::Error| {
+            let log_start = partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
+            error_code::refused_batch(topic, index, error, log_start)
         };
+        let valid = validate(part.records.clone().unwrap_or_default(), &self.rules(&settings));
+        let batch = match valid {
+            Ok(batch) => batch,
+            Err(error) => return Part::Done(refused(&error)),
+        };
+        match self.check_schemas(topic, &settings, &batch) {
+            Ok(()) => {}
+            Err(error @ record::Error::Rejected(_)) => {
+                let validator = Arc::clone(&self.session.context.validator);
+                return Part::Unfit(Box::new(UnfitPart { validator, refused: refused(&error) }));
+            }
+            Err(error) => return Part::Done(refused(&error)),
+        }
         let mut terms = Terms::client(self.now);
         if batch.header.attributes.is_transactional() {
             match self.verify(topic, partition, index, &batch) {
@@ -199,18 +215,16 @@ impl<'a> Admitter<'a> {
         }
     }
 
-    /// The batch, if its records are of schemas that the topic takes.
-    fn fits_schemas(
+    /// Whether the batch's records are of schemas that the topic takes.
+    fn check_schemas(
         &self,
         topic: &str,
         settings: &TopicSettings,
-        batch: ValidBatch,
-    ) -> Result<ValidBatch, record::Error> {
-        if let Some(checks) = settings.schemas {
-            let validator = &*self.session.context.validator;
-            validate_schemas(&batch, topic, checks, validator, UNPACKED_BYTES_MAX)?;
-        }
-        Ok(batch)
+        batch: &ValidBatch,
+    ) -> Result<(), record::Error> {
+        let Some(checks) = settings.schemas else { return Ok(()) };
+        let validator = &*self.session.context.validator;
+        validate_schemas(batch, topic, checks, validator, UNPACKED_BYTES_MAX)
     }
 
     /// Has the transaction's coordinator admit a batch that would open a transaction in its partition. The guard is taken
@@ -271,6 +285,7 @@ impl Part {
             Self::Done(done) => done.index,
             Self::Appended { index, .. } | Self::Rejected { index, .. } => *index,
             Self::Denied(part) => part.index,
+            Self::Unfit(part) => part.refused.index,
         }
     }
 
@@ -312,6 +327,16 @@ impl Part {
                     ..PartitionProduceResponse::refused(index, code)
                 }
             }
+            Self::Unfit(part) => {
+                let UnfitPart { validator, refused } = *part;
+                match validator.confirm().await {
+                    Ok(()) => refused,
+                    Err(_) => {
+                        let code = error_code::SCHEMAS_NOT_READY;
+                        PartitionProduceResponse::refused(refused.index, code)
+                    }
+                }
+            }
             Self::Rejected { index, partition, error } => {
                 let sure = partition.confirm(&error, PROOF_WITHIN).await;
                 let log_start_offset =
@@ -327,4 +352,46 @@ impl Part {
 
 fn failed(index: i32, error: &log::Error) -> PartitionProduceResponse {
     PartitionProduceResponse::refused(index, error_code::of_log(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::record::validate::{RecordPart, SchemaFault};
+
+    /// Refuses everything, and knows all there is to know or not.
+    #[derive(Debug)]
+    struct Refuses {
+        sure: bool,
+    }
+
+    #[async_trait]
+    impl RecordValidator for Refuses {
+        fn check(&self, _: &RecordPart<'_>) -> Result<(), SchemaFault> {
+            Err(SchemaFault::Refused("no".to_owned()))
+        }
+
+        async fn confirm(&self) -> Result<(), SchemaFault> {
+            if self.sure { Ok(()) } else { Err(SchemaFault::NotReady) }
+        }
+    }
+
+    /// Law 9: INVALID_RECORD is said only by a broker that is sure of its schemas.
+    #[tokio::test]
+    async fn records_of_unknown_schemas_are_refused_by_those_who_know_all() {
+        for (sure, code) in
+            [(true, ErrorCode::InvalidRecord), (false, ErrorCode::NotLeaderOrFollower)]
+        {
+            let refused = PartitionProduceResponse {
+                error_message: Some(StrBytes::from_static_str("no")),
+                ..PartitionProduceResponse::refused(3, ErrorCode::InvalidRecord)
+            };
+            let validator = Arc::new(Refuses { sure });
+            let part = Part::Unfit(Box::new(UnfitPart { validator, refused }));
+            let said = part.settle().await;
+            assert_eq!((said.index, said.error, said.error_message.is_some()), (3, code, sure));
+        }
+    }
 }

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::assign;
@@ -304,13 +305,21 @@ pub enum SchemaFault {
     Refused(String),
 }
 
-/// Knows schemas. Law: it answers at once, from what it knows.
+/// Knows schemas. Law: it answers at once, from what it knows; a refusal is said only when it is confirmed.
+#[async_trait]
 pub trait RecordValidator: fmt::Debug + Send + Sync {
     /// Holds a key or a value against its schema.
     ///
     /// # Errors
     /// [`SchemaFault`].
     fn check(&self, part: &RecordPart<'_>) -> Result<(), SchemaFault>;
+
+    /// Proves that what it knew when this was called was all that there was to know, so that what it refused before fits
+    /// nobody's schemas (law 9).
+    ///
+    /// # Errors
+    /// [`SchemaFault::NotReady`]: another process may know more.
+    async fn confirm(&self) -> Result<(), SchemaFault>;
 }
 
 /// The headers that name the schemas of key and value, where the bytes do not begin with its id.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::service::Service;
@@ -17,6 +18,7 @@ const MAGIC_ID: u8 = 0;
 /// What a guid in a header begins with.
 const MAGIC_GUID: u8 = 1;
 
+#[async_trait]
 impl RecordValidator for Service {
     fn check(&self, part: &RecordPart<'_>) -> Result<(), SchemaFault> {
         let found = self.schema_of(part);
@@ -34,6 +36,10 @@ impl RecordValidator for Service {
         payload
             .and_then(|payload| schema.validate(&payload))
             .map_err(|error| refused(error.message))
+    }
+
+    async fn confirm(&self) -> Result<(), SchemaFault> {
+        self.prove().await.map_err(|_| SchemaFault::NotReady)
     }
 }
 
@@ -201,6 +207,20 @@ mod tests {
                 assert!(matches!(check(bad), Err(SchemaFault::Refused(_))), "{kind} {bad:?}");
             }
         }
+    }
+
+    /// What one registry does not know another may have registered: then nothing is refused.
+    #[tokio::test(start_paused = true)]
+    async fn a_replaced_registry_confirms_no_refusal() {
+        let log = Arc::new(MemoryLog::default());
+        let service = Service::start(Arc::clone(&log) as Arc<dyn TopicLog>);
+        let unknown = with_id(9, &[8]);
+        let check = || service.check(&part(SubjectNames::Topic, false, &unknown));
+        assert!(matches!(check(), Err(SchemaFault::Refused(_))));
+        assert_eq!(service.confirm().await, Ok(()));
+        log.replace_leader();
+        assert!(matches!(check(), Err(SchemaFault::Refused(_))), "it is not told");
+        assert_eq!(service.confirm().await, Err(SchemaFault::NotReady));
     }
 
     #[tokio::test(start_paused = true)]
