@@ -4,6 +4,7 @@
 //! the stable toolchain. Checksums stop random bytes at the door, so each target also mends them and goes on inside.
 
 use std::fmt::Debug;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use kafka_protocol::protocol::{Decodable, Encodable};
@@ -21,6 +22,7 @@ use thalweg::record::crc::crc32c;
 use thalweg::record::records::Records;
 use thalweg::record::validate::{Rules, validate};
 use thalweg::record::{self, BatchHeader, Compression, ValidBatch, control};
+use thalweg::schema_registry::any::{AnySchema, Format, Rules as SchemaRules};
 use thalweg::schema_registry::{avro, json, protobuf};
 use thalweg::segment::format::{FOOTER_BYTES, HEADER_BYTES};
 use thalweg::segment::{
@@ -291,4 +293,72 @@ pub fn avro_schema(bytes: &[u8]) {
     assert_eq!(differences, again.check_reads(&schema), "the same schema twice");
     // What is a value may be anything; only what it costs is promised.
     let _ = schema.validate_payload(bytes);
+}
+
+/// A schema of each format with everything that a payload of it can hold.
+const RECORDS: [(Format, &str); 3] = [
+    (
+        Format::Avro,
+        r#"{"type":"record","name":"All","fields":[
+            {"name":"b","type":"boolean"},{"name":"i","type":"int"},{"name":"l","type":"long"},
+            {"name":"f","type":"float"},{"name":"d","type":"double"},{"name":"s","type":"string"},
+            {"name":"y","type":"bytes"},{"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]}},
+            {"name":"x","type":{"type":"fixed","name":"X","size":2}},
+            {"name":"a","type":{"type":"array","items":"int"}},
+            {"name":"m","type":{"type":"map","values":"string"}},
+            {"name":"n","type":["null","All"]}]}"#,
+    ),
+    (
+        Format::Json,
+        r##"{"type":"object","required":["id"],"properties":{"id":{"type":"integer"},
+            "tags":{"type":"array","items":{"type":"string","pattern":"^[a-z]+$"},"uniqueItems":true},
+            "next":{"$ref":"#"}},"additionalProperties":{"type":"number","minimum":0}}"##,
+    ),
+    (
+        Format::Protobuf,
+        r#"syntax = "proto2"; message Other {} message M { required int32 a = 1; optional string s = 2;
+            repeated int64 r = 3 [packed = true]; map<string, M> m = 4; optional group G = 5 { optional fixed32 f = 1; }
+            oneof o { bytes b = 6; double d = 7; } enum E { Z = 0; ONE = 1; } optional E e = 8; optional N n = 9;
+            message N { optional sint32 z = 1; } }"#,
+    ),
+];
+
+/// What a producer writes: the format's number, how much of the rest stands in a header, and what follows the id.
+pub fn schema_payload(bytes: &[u8]) {
+    static SCHEMAS: OnceLock<Vec<AnySchema>> = OnceLock::new();
+    let schemas = SCHEMAS.get_or_init(|| {
+        let parse = |(format, text)| {
+            AnySchema::parse(format, text, &[], SchemaRules::New).expect("it is a schema")
+        };
+        RECORDS.into_iter().map(parse).collect()
+    });
+    let [format, header, rest @ ..] = bytes else { return };
+    let schema = &schemas[usize::from(*format) % schemas.len()];
+    let (header, value) = match rest.split_at_checked(usize::from(*header)) {
+        Some((header, value)) if *format >= 3 => (Some(header), value),
+        _ => (None, rest),
+    };
+    let Ok(payload) = schema.payload(header, value) else { return };
+    assert!(payload.bytes.len() <= value.len());
+    let _ = schema.record_name(&payload);
+    if schema.validate(&payload).is_err() {
+        return;
+    }
+    match schema {
+        // A value's bytes tell its end: no start of them is a value too, nor what has more.
+        AnySchema::Avro(schema) => {
+            let (_, cut) = payload.bytes.split_last().expect("no value of it is empty");
+            assert!(schema.validate_payload(cut).is_err());
+            assert!(schema.validate_payload(&[payload.bytes, &[0]].concat()).is_err());
+        }
+        AnySchema::Json(schema) => {
+            let spaced = [b" ", payload.bytes, b"\n"].concat();
+            assert_eq!(schema.validate_payload(&spaced), Ok(()));
+        }
+        // A message followed by a message is their union.
+        AnySchema::Protobuf(schema) => {
+            let twice = payload.bytes.repeat(2);
+            assert_eq!(schema.validate_message(&payload.message, &twice), Ok(()));
+        }
+    }
 }

@@ -133,3 +133,9 @@ fn proto_schema() {
 fn avro_schema() {
     fuzz("avro_schema", targets::avro_schema, &["fuzz/corpus/avro_schema"]);
 }
+
+/// Costs 2 s.
+#[test]
+fn schema_payload() {
+    fuzz("schema_payload", targets::schema_payload, &["fuzz/corpus/schema_payload"]);
+}
