@@ -230,7 +230,7 @@ pub(super) static TOPIC_KEYS: [Key; 40] = [
         Type::Text,
         Rule::OneOf(&["id", "payload"]),
         "id",
-        "What of a record is held against its schema: the id that it begins with, or also the bytes behind it.",
+        "What of a record is held against its schema: the id that it begins with, or also the bytes behind it. In Protobuf these begin with message indexes in zigzag; those of clients with use.deprecated.format=true, which no other deserializer reads, are refused.",
     ),
     key(
         "unclean.leader.election.enable",
