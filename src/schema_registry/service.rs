@@ -103,7 +103,7 @@ impl Service {
     /// Waits until the state holds everything that was in the topic when this was called.
     ///
     /// # Errors
-    /// [`Error::Store`]: the topic is not led here; [`Error::TimedOut`].
+    /// [`Error::NoLeader`]: the topic is not led here; [`Error::TimedOut`].
     pub async fn caught_up(&self) -> Result<(), Error> {
         let Some(extent) = self.shared.log.extent().map_err(of_log)? else {
             return Ok(());
@@ -122,7 +122,7 @@ impl Service {
     /// Proves that the state was all that the topic said, for a refusal that rests on it (law 9).
     ///
     /// # Errors
-    /// [`Error::Store`]: another process leads the topic; [`Error::TimedOut`].
+    /// [`Error::NoLeader`]: another process leads the topic; [`Error::TimedOut`].
     pub async fn prove(&self) -> Result<(), Error> {
         self.shared.log.prove().await.map_err(of_log)
     }
@@ -238,7 +238,7 @@ impl Service {
 
 fn of_log(error: LogError) -> Error {
     match error {
-        LogError::NotAvailable => Error::Store("The registry's topic is not available here"),
+        LogError::NotAvailable => Error::NoLeader,
         LogError::Unknown { .. } => Error::TimedOut("Write to the registry's topic timed out"),
         LogError::Unreadable => Error::Store("The registry's topic could not be read"),
         LogError::Unproven => {
