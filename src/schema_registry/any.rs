@@ -148,6 +148,31 @@ impl AnySchema {
         }
     }
 
+    /// Whether a field, or a property, of that name stands at its top.
+    ///
+    /// Source: `ParsedSchema.hasTopLevelField`.
+    #[must_use]
+    pub fn has_field(&self, name: &str) -> bool {
+        match self {
+            Self::Avro(schema) => schema.has_field(name),
+            Self::Json(schema) => schema.has_property(name),
+            Self::Protobuf(schema) => schema.has_field(name),
+        }
+    }
+
+    /// Holds the names of its fields against those that Confluent keeps for itself: in JSON Schema alone.
+    ///
+    /// # Errors
+    /// One is not anybody's to use.
+    ///
+    /// Source: `JsonSchema.validate`; `AvroSchema` and `ProtobufSchema` check no names there.
+    pub fn check_fields(&self) -> Result<(), SchemaError> {
+        match self {
+            Self::Json(schema) => schema.check_properties(),
+            Self::Avro(_) | Self::Protobuf(_) => Ok(()),
+        }
+    }
+
     /// What a record says after the id of its schema: in the rest of a header, or in front of its bytes.
     ///
     /// # Errors

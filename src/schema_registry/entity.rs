@@ -51,6 +51,8 @@ pub struct Metadata {
 
 /// The property that counts a subject's versions.
 const VERSION_PROPERTY: &str = "confluent:version";
+/// The property that lists fields that no version may have.
+const RESERVED_PROPERTY: &str = "confluent:reserved";
 
 impl Metadata {
     /// `over` laid over `base`.
@@ -76,6 +78,16 @@ impl Metadata {
     #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.properties.get(VERSION_PROPERTY).map(String::as_str)
+    }
+
+    /// The fields that it keeps free, as a list with commas.
+    ///
+    /// Source: `ParsedSchema.getReservedFields`.
+    #[must_use]
+    pub fn reserved(&self) -> BTreeSet<String> {
+        let said = self.properties.get(RESERVED_PROPERTY).map_or("", String::as_str);
+        let fields = said.split(',').map(str::trim).filter(|field| !field.is_empty());
+        fields.map(str::to_owned).collect()
     }
 
     /// The same with another version.

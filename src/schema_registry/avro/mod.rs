@@ -112,6 +112,15 @@ impl Schema {
         }
     }
 
+    /// Whether this is a record with a field of that name.
+    #[must_use]
+    pub fn has_field(&self, name: &str) -> bool {
+        match self.types.kind(self.root) {
+            Kind::Record(record) => record.field(name).is_some(),
+            _ => false,
+        }
+    }
+
     /// Why a reader of this schema cannot read what was written with `writer`; nothing if it can.
     ///
     /// Kinds, places and messages are those of Java's `SchemaCompatibility`, with two of our own:

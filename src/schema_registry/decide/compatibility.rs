@@ -2,10 +2,11 @@
 //!
 //! Source: `CompatibilityChecker`, `SchemaValidatorBuilder`, `AbstractSchemaRegistry.isCompatibleWithPrevious`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::schema_registry::any::AnySchema;
-use crate::schema_registry::entity::Content;
+use crate::schema_registry::entity::{Content, Metadata};
 use crate::schema_registry::error::Error;
 use crate::schema_registry::settings::{Config, Level};
 use crate::schema_registry::state::{Filter, State, Stored};
@@ -37,6 +38,27 @@ pub fn check(
     read: impl Fn(&Stored) -> Result<Arc<AnySchema>, Error>,
 ) -> Result<Vec<String>, Error> {
     let level = config.compatibility_level.unwrap_or_default();
+    let validates = config.validate_fields.unwrap_or(false);
+    let mut messages = Vec::new();
+    if validates {
+        messages = reserved(schema, content, previous.last().map(|stored| &stored.content));
+    }
+    messages.extend(misfits(config, (schema, content), previous, read)?);
+    if !messages.is_empty() {
+        let level = level.name();
+        messages.push(format!("{{validateFields: '{validates}', compatibility: '{level}'}}"));
+    }
+    Ok(messages)
+}
+
+/// How the schema does not fit the first of `previous`, from the newest, that it does not fit.
+fn misfits(
+    config: &Config,
+    (schema, content): (&AnySchema, &Content),
+    previous: &[Arc<Stored>],
+    read: impl Fn(&Stored) -> Result<Arc<AnySchema>, Error>,
+) -> Result<Vec<String>, Error> {
+    let level = config.compatibility_level.unwrap_or_default();
     if level == Level::None {
         return Ok(Vec::new());
     }
@@ -55,11 +77,44 @@ pub fn check(
         }
         messages.push(format!("{{oldSchemaVersion: {}}}", stored.version));
         messages.push(shown(&stored.content.schema));
-        let fields = config.validate_fields.unwrap_or(false);
-        messages.push(format!("{{validateFields: '{fields}', compatibility: '{}'}}", level.name()));
         return Ok(messages);
     }
     Ok(Vec::new())
+}
+
+/// What is wrong with the fields that the metadata reserves: one is used, or is reserved no more.
+///
+/// Source: `AbstractSchemaRegistry.validateReservedFields`.
+fn reserved(schema: &AnySchema, content: &Content, previous: Option<&Content>) -> Vec<String> {
+    let of = |content: &Content| -> BTreeSet<String> {
+        content.metadata.as_ref().map(Metadata::reserved).unwrap_or_default()
+    };
+    let (now, before) = (of(content), previous.map(of).unwrap_or_default());
+    let removed = before.difference(&now).map(|field| {
+        format!(
+            "The new schema has reserved field {field} removed from its metadata which is present in the old schema's \
+             metadata."
+        )
+    });
+    let used = now.iter().filter(|field| schema.has_field(field)).map(|field| {
+        format!("The new schema has field that conflicts with the reserved field {field}.")
+    });
+    removed.chain(used).collect()
+}
+
+/// Holds the names of the schema's fields against those that are nobody's to use, where the subject's settings ask for it.
+///
+/// # Errors
+/// [`Error::InvalidSchema`].
+///
+/// Source: `AbstractSchemaRegistry.maybeValidateAndNormalizeSchema`.
+pub fn check_fields(state: &State, subject: &Subject, schema: &AnySchema) -> Result<(), Error> {
+    let config = state.config_in_scope(subject);
+    if !config.validate_fields.unwrap_or(false) || state.mode_in_scope(subject).is_import() {
+        return Ok(());
+    }
+    let invalid = |why| Error::InvalidSchema(format!("Invalid schema, details: {why}"));
+    schema.check_fields().map_err(invalid)
 }
 
 fn differences(level: Level, new: &AnySchema, old: &AnySchema) -> Vec<String> {

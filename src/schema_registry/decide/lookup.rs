@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::compatibility::check_fields;
 use crate::schema_registry::any::{AnySchema, Rules};
 use crate::schema_registry::catalog::Catalog;
 use crate::schema_registry::entity::{Content, Metadata, Reference};
@@ -41,6 +42,7 @@ pub(super) fn canonicalize(
     (normalize, rules): (bool, Rules),
 ) -> Result<(Arc<AnySchema>, Content), Error> {
     let parsed = catalog.parse(state, subject, content, rules)?;
+    check_fields(state, subject, &parsed)?;
     let normalize = normalize && !state.mode_in_scope(subject).is_import();
     let mut content = content.clone();
     if normalize {

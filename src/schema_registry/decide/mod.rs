@@ -8,9 +8,9 @@ mod lookup;
 mod register;
 mod settings;
 
-pub use compatibility::{check, previous};
+pub use compatibility::{check, check_fields, previous};
 pub use lookup::{Lookup, find};
-pub use register::{Registration, existing};
+pub use register::{Registration, existing, rules};
 
 use serde_json::{Map, Value as Json};
 

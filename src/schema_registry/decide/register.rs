@@ -68,6 +68,16 @@ pub fn existing(
     Ok(same.map(|same| Registered::from(&**same)))
 }
 
+/// How strictly a schema is read that comes to the subject, with an id of its own or without.
+#[must_use]
+pub fn rules(state: &State, subject: &Subject, id: Option<i32>) -> Rules {
+    // What comes from another registry was accepted there.
+    match id.is_none() && state.config_in_scope(subject).validate_new_schemas.unwrap_or(true) {
+        true => Rules::New,
+        false => Rules::Stored,
+    }
+}
+
 fn check_mode(state: &State, wanted: &Registration) -> Result<(), Error> {
     let subject = &wanted.subject;
     check_writable(state, subject)?;
@@ -129,8 +139,7 @@ pub(super) fn register(
     if content.schema.trim().is_empty() {
         return Err(Error::InvalidSchema("Empty schema".to_owned()));
     }
-    // What comes from another registry was accepted there.
-    let rules = if id.is_some() { Rules::Stored } else { Rules::New };
+    let rules = rules(state, subject, *id);
     let (parsed, content) = canonicalize(state, catalog, subject, &content, (*normalize, rules))?;
     let known = state.id_of(&subject.context, content.guid(), &content.schema_type);
     let known = known.filter(|known| id.is_none_or(|id| id == *known));

@@ -256,3 +256,78 @@ fn an_empty_text_is_the_one_before_it() {
     assert_eq!(world.register(tagged), Ok((2, 2)));
     assert_eq!(world.state.latest(&Subject::parse("a")).expect("there").content.schema, INT);
 }
+
+/// `validateFields`: names that Confluent keeps for itself, and fields that metadata reserves, in every format.
+#[test]
+fn fields_are_validated_where_settings_ask_for_it() {
+    let with = |schema_type: &str, schema: &str, reserved: Option<&str>| {
+        let properties =
+            reserved.map(|fields| ("confluent:reserved".to_owned(), fields.to_owned()));
+        let metadata =
+            Metadata { properties: properties.into_iter().collect(), ..Metadata::default() };
+        let content = Content {
+            schema_type: schema_type.to_owned(),
+            schema: schema.to_owned(),
+            metadata: Some(metadata),
+            ..Content::default()
+        };
+        Registration { content, ..registration("a", "") }
+    };
+    let dollars = r#"{"type":"object","properties":{"$$a":{"type":"string"}}}"#;
+    let formats = [
+        ("AVRO", r#"{"type":"record","name":"R","fields":[{"name":"id","type":"int"}]}"#),
+        ("JSON", r#"{"type":"object","properties":{"id":{"type":"string"}}}"#),
+        ("PROTOBUF", "syntax = \"proto3\"; message M { int32 id = 1; }"),
+    ];
+    let set = |world: &mut World| {
+        let fields = [("validateFields".to_owned(), true.into())].into_iter().collect();
+        let command = Command::SetConfig { subject: Subject::parse("a"), fields };
+        world.change(command).expect("a setting");
+    };
+    // Where nobody asks, nothing is checked.
+    let mut world = World::new();
+    world.register(with("JSON", dollars, Some("id"))).expect("it is registered");
+
+    let mut world = World::new();
+    set(&mut world);
+    let refused = world.register(with("JSON", dollars, None)).expect_err("a name of Confluent's");
+    assert_eq!(refused.code(), 42201);
+    assert!(refused.to_string().contains("#/properties/$$a"), "{refused}");
+    for (schema_type, schema) in formats {
+        let mut world = World::new();
+        set(&mut world);
+        let refused =
+            world.register(with(schema_type, schema, Some("x, id"))).expect_err("id is used");
+        assert_eq!(refused.code(), 409, "{schema_type}");
+        let said = refused.to_string();
+        assert!(said.contains("conflicts with the reserved field id."), "{said}");
+        assert!(said.contains("validateFields: 'true', compatibility: 'BACKWARD'"), "{said}");
+        world.register(with(schema_type, schema, Some("x,y"))).expect("x and y are free");
+        // Whatever the level, what is reserved stays so.
+        world.level("a", "NONE");
+        let refused =
+            world.register(with(schema_type, schema, Some("y"))).expect_err("x is free no more");
+        assert!(refused.to_string().contains("reserved field x removed"), "{refused}");
+        world.mode("a", Mode::Import).expect_err("schemas are there");
+        let force = Registration { force: true, ..with(schema_type, schema, Some("y")) };
+        assert_eq!(world.register(force), Ok((2, 2)), "{schema_type}");
+    }
+    // What comes from another registry was accepted there.
+    let mut world = World::new();
+    set(&mut world);
+    world.mode("a", Mode::Import).expect("nothing is there");
+    let imported = Registration { id: Some(7), version: 1, ..with("JSON", dollars, None) };
+    assert_eq!(world.register(imported), Ok((7, 1)));
+}
+
+/// `validateNewSchemas`: off, a new schema is read as one that was accepted before.
+#[test]
+fn new_schemas_are_held_to_weaker_rules_where_settings_say_so() {
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#;
+    let mut world = World::new();
+    let refused = world.register(registration("a", text)).expect_err("no int");
+    assert_eq!(refused.code(), 42201);
+    let fields = [("validateNewSchemas".to_owned(), false.into())].into_iter().collect();
+    world.change(Command::SetConfig { subject: Subject::parse("a"), fields }).expect("a setting");
+    assert_eq!(world.register(registration("a", text)), Ok((1, 1)));
+}

@@ -115,6 +115,25 @@ impl Schema {
         self.json.get("title").and_then(Json::as_str)
     }
 
+    /// Whether a property of that name stands at its top.
+    pub fn has_property(&self, name: &str) -> bool {
+        self.json.get("properties").is_some_and(|properties| properties.get(name).is_some())
+    }
+
+    /// Holds the names of the properties at its top against those that Confluent's registry keeps for itself.
+    ///
+    /// # Errors
+    /// One begins with `$$`.
+    pub fn check_properties(&self) -> Result<(), SchemaError> {
+        let properties = self.json.get("properties").map(Json::members).unwrap_or_default();
+        match properties.iter().find(|(name, _)| name.starts_with("$$")) {
+            Some((name, _)) => Err(SchemaError::new(format!(
+                "#/properties/{name}: Field names cannot start with $$ prefix"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Holds a record's bytes after the schema's id against the schema: a document in JSON.
     ///
     /// # Errors

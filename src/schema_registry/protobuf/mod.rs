@@ -113,6 +113,12 @@ impl Schema {
             .collect()
     }
 
+    /// Whether a message at its top has a field of that name, those of its oneofs and groups left out.
+    pub fn has_field(&self, name: &str) -> bool {
+        let mut fields = self.file.messages.iter().flat_map(|message| &message.fields);
+        fields.any(|field| field.name == name)
+    }
+
     /// The full name of the message at a path of indexes; none if there is none.
     pub fn message_name(&self, message: &[usize]) -> Option<String> {
         let compiled = self.compiled.as_ref().ok()?;

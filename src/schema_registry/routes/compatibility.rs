@@ -70,14 +70,16 @@ async fn check(
     if content.schema.trim().is_empty() {
         return Err(Error::InvalidSchema("Empty schema".to_owned()));
     }
-    service.parse(&asked.subject, &content, Rules::New).await?;
+    let rules = decide::rules(&service.state(), &asked.subject, None);
+    service.parse(&asked.subject, &content, rules).await?;
     for stored in &previous {
         service.parse(&stored.subject, &stored.content, Rules::Stored).await?;
     }
     let (service, subject) = (service.clone(), asked.subject.clone());
     // A comparison may take long; it holds up neither other requests nor the state.
     let comparing = tokio::task::spawn_blocking(move || {
-        let schema = service.catalog().parse(&service.state(), &subject, &content, Rules::New)?;
+        let schema = service.catalog().parse(&service.state(), &subject, &content, rules)?;
+        decide::check_fields(&service.state(), &subject, &schema)?;
         let config = service.state().config_in_scope(&subject);
         let read = |stored: &Stored| service.stored(&stored.subject, &stored.content);
         decide::check(&config, (&schema, &content), &previous, read)

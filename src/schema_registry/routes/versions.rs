@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::http::Method;
 
 use super::super::any::Rules;
-use super::super::decide::{Answer, Command, Registered};
+use super::super::decide::{self, Answer, Command, Registered};
 use super::super::error::Error;
 use super::super::service::Service;
 use super::super::state::{Filter, State, Stored};
@@ -81,7 +81,8 @@ async fn register(service: &Service, asked: &Asked<'_>) -> Result<Reply, Error> 
             return registered(service, asked, &found);
         }
         if wanted.id.is_none() {
-            service.parse(subject, &wanted.content, Rules::New).await?;
+            let rules = decide::rules(&service.state(), subject, None);
+            service.parse(subject, &wanted.content, rules).await?;
             service.parse_previous(subject).await;
         }
     }

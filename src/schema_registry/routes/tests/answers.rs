@@ -197,3 +197,47 @@ async fn every_place_says_what_is_missing() {
     let none = app.ask(&get, "/schemas/guids/00000000-0000-0000-0000-000000000000/ids", "").await;
     assert_eq!(none, Ok(json!([])));
 }
+
+/// What is wrong with rules is said before anything is asked of the topic.
+#[tokio::test(start_paused = true)]
+async fn rules_that_are_none_are_refused() {
+    let app = app();
+    let rules = [
+        r#"{"domainRules":[{"type":"CEL","mode":"WRITE"}]}"#,
+        r#"{"domainRules":[{"name":"r","mode":"WRITE"}]}"#,
+        r#"{"domainRules":[{"name":"r","type":"CEL"}]}"#,
+        r#"{"domainRules":[{"name":"r","type":"CEL","mode":"UPGRADE"}]}"#,
+        r#"{"migrationRules":[{"name":"r","type":"CEL","mode":"READ"}]}"#,
+        r#"{"domainRules":[{"name":"r","type":"CEL","mode":"READ"},{"name":"r","type":"CEL","mode":"READ"}]}"#,
+    ];
+    for rules in rules {
+        let body = format!(r#"{{"schema":"\"int\"","ruleSet":{rules}}}"#);
+        let said = app.ask(&Method::POST, "/subjects/a/versions", &body).await;
+        assert_eq!(said, Err(42210), "{rules}");
+        let body = format!(r#"{{"defaultRuleSet":{rules}}}"#);
+        assert_eq!(app.ask(&Method::PUT, "/config/a", &body).await, Err(42210), "{rules}");
+    }
+}
+
+/// `/compatibility` holds names against the settings too.
+#[tokio::test(start_paused = true)]
+async fn a_comparison_validates_fields_where_settings_ask_for_it() {
+    let app = app();
+    let said = app.ask(&Method::PUT, "/config/a", r#"{"validateFields":true}"#).await;
+    assert_eq!(said.map(|said| said["validateFields"].clone()), Ok(json!(true)));
+    let dollars = json!({ "schemaType": "JSON", "schema": r#"{"properties":{"$$a":true}}"# });
+    let uri = "/compatibility/subjects/a/versions";
+    assert_eq!(app.ask(&Method::POST, uri, &dollars.to_string()).await, Err(42201));
+    let said = app.ask(&Method::POST, &format!("{uri}?verbose=true"), &dollars.to_string()).await;
+    assert_eq!(said.map(|said| said["is_compatible"].clone()), Ok(json!(false)));
+    for normalize in ["", "&normalize=true"] {
+        let used = json!({
+            "schemaType": "JSON",
+            "schema": r#"{"properties":{"a":true}}"#,
+            "metadata": { "properties": { "confluent:reserved": "a" } },
+        });
+        let uri = format!("{uri}?verbose=true{normalize}");
+        let said = app.ask(&Method::POST, &uri, &used.to_string()).await.expect("an answer");
+        assert_eq!(said["is_compatible"], false, "{said}");
+    }
+}
