@@ -89,6 +89,13 @@ impl Image {
         (self.term, self.version)
     }
 
+    /// The topics of the image `before` that this one does not have any more, by name: they may be there anew.
+    #[must_use]
+    pub fn gone_since<'a>(&self, before: &'a Self) -> BTreeMap<&'a str, TopicId> {
+        let gone = before.names.iter().filter(|(name, id)| self.names.get(*name) != Some(id));
+        gone.map(|(name, id)| (name.as_str(), *id)).collect()
+    }
+
     /// The topic of that name, unless it is being deleted.
     #[must_use]
     pub fn topic(&self, name: &str) -> Option<&Arc<TopicImage>> {

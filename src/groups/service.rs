@@ -415,12 +415,7 @@ async fn follow_topics(
     while images.changed().await.is_ok() {
         let image = Arc::clone(&images.borrow_and_update());
         topics.note(&before, &image);
-        let gone: BTreeMap<&str, TopicId> = before
-            .names
-            .iter()
-            .filter(|(name, id)| image.names.get(*name) != Some(id))
-            .map(|(name, id)| (name.as_str(), *id))
-            .collect();
+        let gone = image.gone_since(&before);
         let Some(topic) = topic.upgrade() else { return };
         if !gone.is_empty() {
             topics_deleted(&topic, &gone);

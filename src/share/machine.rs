@@ -2,9 +2,11 @@
 //!
 //! Source: `ShareCoordinatorShard` in Apache Kafka 4.3.1.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use super::persister::{Error, Summary};
 use crate::base::ids::SlotId;
@@ -82,6 +84,21 @@ impl ShareStates {
         self.remove(key);
         self.removed_slot = Some(written.slot);
         (Ok(()), Some(written.slot))
+    }
+
+    /// Topics are gone: nobody will ask for their partitions' states again.
+    pub(super) fn topics_gone(&mut self, turn: &mut Turn<'_>, gone: &BTreeSet<Uuid>) {
+        /// Tombstones in one batch.
+        const BATCH_RECORDS_MAX: usize = 1000;
+        let keys: Vec<Key> =
+            self.kept.keys().filter(|key| gone.contains(&key.topic)).cloned().collect();
+        for keys in keys.chunks(BATCH_RECORDS_MAX) {
+            let tombstones = keys.iter().map(|key| StateRecord { key: key.encode(), value: None });
+            // The turn fails, and with it this machine, if nothing can be written.
+            let Ok(written) = turn.append(&tombstones.collect::<Vec<_>>()) else { return };
+            keys.iter().for_each(|key| self.remove(key));
+            self.removed_slot = Some(written.slot);
+        }
     }
 
     /// What is known of a state.

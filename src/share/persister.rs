@@ -1,14 +1,20 @@
 //! The way in to what is kept of share groups' partitions: finds the shard, takes the step, waits until it may be told.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
 
 use super::machine::{Settled, ShareStates};
 use crate::base::ids::{BrokerId, TopicId};
+use crate::base::task;
+use crate::base::watch;
+use crate::cluster::image::Image;
 use crate::protocol::records::share_state::{Key, Snapshot};
-use crate::state_topic::{self, Parts, ShardHandle, StateTopic, TopicSpec, Turn};
+use crate::state_topic::{self, Parts, ShardHandle, StateTopic, TopicSpec, Turn, WeakTopic};
 
 /// How long an answer that needs a proof of leadership waits for it (law 9).
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
@@ -82,7 +88,10 @@ impl Persister {
     /// Serves `__share_group_state`, as `spec` has it, from now on.
     #[must_use]
     pub fn start(parts: Parts, spec: TopicSpec) -> Self {
-        Self { topic: StateTopic::start(parts, spec, |_| ShareStates::default()) }
+        let images = parts.cluster.image();
+        let topic = StateTopic::start(parts, spec, |_| ShareStates::default());
+        task::spawn("share-topics", follow_topics(topic.downgrade(), images));
+        Self { topic }
     }
 
     /// Who keeps the state of a partition, if anybody: its key is `group:topic id:partition`, the id in base 64. Creates the
@@ -146,6 +155,23 @@ impl Persister {
         let (answer, after) = shard.turn(step)?;
         shard.stable(after).await?;
         Ok((answer, shard))
+    }
+}
+
+/// Deletes what is kept of topics that go. Holds no part: a stopped node lets its store go.
+async fn follow_topics(topic: WeakTopic<ShareStates>, mut images: watch::Receiver<Arc<Image>>) {
+    let mut before = Arc::clone(&images.borrow_and_update());
+    while images.changed().await.is_ok() {
+        let image = Arc::clone(&images.borrow_and_update());
+        let gone: BTreeSet<Uuid> = image.gone_since(&before).values().map(|id| id.0).collect();
+        let Some(topic) = topic.upgrade() else { return };
+        if !gone.is_empty() {
+            for shard in topic.shards() {
+                // A shard that is loading or closed is left alone: its next owner has no such news either, as in Kafka.
+                let _ = shard.turn(|machine, turn| machine.topics_gone(turn, &gone));
+            }
+        }
+        before = image;
     }
 }
 

@@ -170,14 +170,20 @@ async fn start_offsets_are_set_shown_and_deleted() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_topic_is_read_no_more() {
     let world = World::new().await;
-    create(&world, "t", 2).await;
+    let topic = create(&world, "t", 2).await;
     let mut a = Client::new("s", "a");
     a.settle(&world).await;
+    let state_epoch = async || {
+        let known = world.groups().share_offsets("s", Some(vec![(topic, 0)])).await;
+        known.expect("led here")[&(topic, 0)].expect("readable").state_epoch
+    };
+    assert_eq!(state_epoch().await, 2);
     let cluster = &world.broker().context().cluster;
     cluster.delete_topics(vec![TopicRef::Name("t".to_owned())]).await.expect("deleted");
     sleep(Duration::from_secs(1)).await;
     a.settle(&world).await;
     assert!(a.assigned.is_empty());
+    assert_eq!(state_epoch().await, 0, "nothing is kept of it");
     assert!(world.groups().share_offsets("s", None).await.expect("led here").is_empty());
     let again = create(&world, "t", 1).await;
     a.settle(&world).await;
