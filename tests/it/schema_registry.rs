@@ -267,15 +267,70 @@ fn everything(registry: &Registry) -> anyhow::Result<BTreeMap<String, Json>> {
     }
     let subjects = answers["/subjects?deleted=true"].clone();
     for subject in subjects.as_array().into_iter().flatten().filter_map(Json::as_str) {
+        for settings in ["config", "mode"] {
+            let path = format!("/{settings}/{subject}?defaultToGlobal=true");
+            answers.insert(path.clone(), registry.get(&path)?);
+        }
         let path = format!("/subjects/{subject}/versions?deleted=true");
         for version in registry.get(&path)?.as_array().into_iter().flatten() {
-            for form in ["", "&format=serialized"] {
-                let path = format!("/subjects/{subject}/versions/{version}?deleted=true{form}");
+            let path = format!("/subjects/{subject}/versions/{version}?deleted=true");
+            let stored = registry.get(&path)?;
+            for path in about(subject, &stored) {
                 answers.insert(path.clone(), registry.get(&path)?);
             }
+            answers.insert(path, stored);
         }
     }
     Ok(answers)
+}
+
+/// What else can be asked about a version; of most, the little that is different for each.
+fn about(subject: &str, stored: &Json) -> Vec<String> {
+    let (version, id, guid) =
+        (&stored["version"], &stored["id"], stored["guid"].as_str().unwrap_or_default());
+    let mut paths = vec![
+        format!("/schemas/ids/{id}?subject={subject}"),
+        format!("/subjects/{subject}/versions/{version}?deleted=true&format=serialized"),
+    ];
+    if version.as_i64().is_some_and(|version| version <= 3) {
+        let schema = format!("/schemas/ids/{id}");
+        paths.extend(
+            ["/subjects", "/versions"].map(|what| format!("{schema}{what}?subject={subject}")),
+        );
+        paths.extend([
+            format!("/schemas/guids/{guid}"),
+            format!("/schemas/guids/{guid}/ids"),
+            format!("/subjects/{subject}/versions/{version}/referencedby"),
+        ]);
+    }
+    paths
+}
+
+/// Something of everything that a topic can hold: references, settings, another context, what was deleted.
+fn some_of_all(registry: &Registry) -> anyhow::Result<()> {
+    let base = r#"{"type":"record","name":"Base","fields":[]}"#;
+    let user = r#"{"type":"record","name":"User","fields":[{"name":"base","type":"Base"}]}"#;
+    registry.register("base", base)?;
+    let references = json!([{ "name": "Base", "subject": "base", "version": 1 }]);
+    let body = json!({ "schema": user, "references": references,
+        "metadata": { "properties": { "owner": "shop" } } });
+    for (method, path, body) in [
+        ("POST", "/subjects/user/versions", body),
+        ("PUT", "/config/user", json!({ "compatibility": "FULL" })),
+        ("PUT", "/config/short", json!({ "alias": "user" })),
+        ("PUT", "/mode/user", json!({ "mode": "READONLY" })),
+        ("POST", "/subjects/:.eu:a/versions", json!({ "schema": INT })),
+        ("POST", "/subjects/gone/versions", json!({ "schema": INT })),
+        ("POST", "/subjects/gone/versions", json!({ "schema": LONG })),
+        ("DELETE", "/subjects/gone/versions/1", Json::Null),
+        ("POST", "/subjects/never/versions", json!({ "schema": LONG })),
+        ("DELETE", "/subjects/never", Json::Null),
+        ("DELETE", "/subjects/never?permanent=true", Json::Null),
+    ] {
+        let (status, said) = registry.json(method, path, &body)?;
+        ensure!(status == 200, "{method} {path}: {status} {said}");
+    }
+    Ok(())
 }
 
 /// The id that each schema was acknowledged with.
@@ -318,6 +373,7 @@ fn kills_lose_no_id_and_use_none_twice() -> anyhow::Result<()> {
     let settings = settings(folder.path());
     let mut broker = settings.start()?;
     Registry::of(&broker).json("PUT", "/config", &json!({ "compatibility": "NONE" }))?;
+    some_of_all(&Registry::of(&broker))?;
     let address = Arc::new(Mutex::new(broker.registry.clone()));
     let (given, stop) = (Given::default(), Arc::new(AtomicBool::new(false)));
     let clients: Vec<_> = (0..CLIENTS)

@@ -241,3 +241,119 @@ async fn a_comparison_validates_fields_where_settings_ask_for_it() {
         assert_eq!(said["is_compatible"], false, "{said}");
     }
 }
+
+/// Each parameter of a list, on subjects of two contexts of which one version is deleted.
+#[tokio::test(start_paused = true)]
+async fn parameters_of_lists_choose() {
+    let app = app();
+    let rule = json!({ "domainRules": [{ "name": "r", "type": "CEL", "mode": "WRITE" }] });
+    let owned = json!({ "properties": { "owner": "me", "level": "1" } });
+    for (subject, body) in [
+        ("a", json!({ "schema": "\"int\"", "metadata": owned })),
+        ("a", json!({ "schema": "\"long\"", "ruleSet": rule })),
+        ("b", json!({ "schema": "\"int\"", "metadata": owned })),
+        (":.eu:a", json!({ "schema": "\"int\"" })),
+    ] {
+        app.register(subject, &body).await;
+    }
+    app.ask(&Method::DELETE, "/subjects/b", "").await.expect("it goes");
+    app.ask(&Method::PUT, "/config/short", r#"{"alias":"a"}"#).await.expect("it is set");
+    let of = |said: &Json| match said {
+        Json::Array(all) if all.iter().all(Json::is_object) => {
+            let name = |one: &Json| {
+                format!("{}{}", one["subject"].as_str().unwrap_or("?"), one["version"])
+            };
+            Json::from(all.iter().map(name).collect::<Vec<_>>())
+        }
+        Json::Object(one) => {
+            json!([format!("{}{}", one["subject"].as_str().unwrap_or("?"), one["version"])])
+        }
+        other => other.clone(),
+    };
+    for (uri, expected) in [
+        ("/schemas", json!(["a1", "a2"])),
+        ("/schemas?subjectPrefix=:*:", json!(["a1", "a2", ":.eu:a1"])),
+        ("/schemas?subjectPrefix=:*:&deleted=true", json!(["a1", "a2", "b1", ":.eu:a1"])),
+        ("/schemas?latestOnly=true", json!(["a2"])),
+        ("/schemas?latestOnly=true&deleted=true", json!(["a2", "b1"])),
+        ("/schemas?ruleType=CEL", json!(["a2"])),
+        ("/schemas?ruleType=other", json!([])),
+        ("/schemas?subjectPrefix=short", json!([])),
+        ("/schemas?subjectPrefix=short&aliases=true", json!(["a1", "a2"])),
+        ("/schemas?offset=1", json!(["a2"])),
+        ("/schemas?limit=1", json!(["a1"])),
+        ("/contexts/.eu/schemas", json!([":.eu:a1"])),
+        ("/subjects", json!([":.eu:a", "a"])),
+        ("/subjects?deleted=true", json!([":.eu:a", "a", "b"])),
+        ("/subjects?deletedOnly=true", json!(["b"])),
+        ("/subjects?subjectPrefix=:.eu:", json!([":.eu:a"])),
+        ("/subjects?offset=1&limit=1", json!(["a"])),
+        ("/contexts/.eu/subjects", json!([":.eu:a"])),
+        ("/contexts/.eu/subjects/a/versions", json!([1])),
+        ("/subjects/a/versions?offset=1", json!([2])),
+        ("/subjects/a/versions?limit=1", json!([1])),
+        ("/subjects/a/metadata", json!(["a2"])),
+        ("/subjects/a/metadata?key=owner&value=me", json!(["a2"])),
+        ("/subjects/a/metadata?key=owner&value=me&key=level&value=1", json!(["a2"])),
+        ("/schemas/ids/1/subjects", json!(["a"])),
+        ("/schemas/ids/1/subjects?deleted=true", json!(["a", "b"])),
+        ("/schemas/ids/1/versions?deleted=true&offset=1", json!(["b1"])),
+        ("/contexts/.eu/schemas/ids/1/subjects", json!([":.eu:a"])),
+        ("/contexts", json!([".", ".eu"])),
+        ("/contexts?contextPrefix=.e", json!([".eu"])),
+        ("/contexts?offset=1", json!([".eu"])),
+    ] {
+        let said = app.ask(&Method::GET, uri, "").await.expect(uri);
+        assert_eq!(of(&said), expected, "{uri}: {said}");
+    }
+    let version = app.ask(&Method::GET, "/v1/metadata/version", "").await.expect("a version");
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// `force` and `recursive`, and a context in front of settings and comparisons.
+#[tokio::test(start_paused = true)]
+async fn force_and_recursive_do_what_they_say() {
+    let app = app();
+    let (get, put, delete) = (Method::GET, Method::PUT, Method::DELETE);
+    app.register(":.eu:a", &json!({ "schema": "\"long\"" })).await;
+    let int = r#"{"schema":"\"int\""}"#;
+    let import = r#"{"mode":"IMPORT"}"#;
+    let mode = |name: &str| Ok(json!({ "mode": name }));
+    for (method, uri, body, expected) in [
+        (
+            &Method::POST,
+            "/contexts/.eu/compatibility/subjects/a/versions",
+            int,
+            Ok(json!({ "is_compatible": false })),
+        ),
+        (&Method::POST, "/contexts/.eu/subjects/a/versions", int, Err(409)),
+        (&Method::POST, "/contexts/.eu/subjects/a/versions?force=true", int, Ok(json!(null))),
+        (
+            &put,
+            "/contexts/.eu/config",
+            r#"{"compatibility":"NONE"}"#,
+            Ok(json!({ "compatibility": "NONE" })),
+        ),
+        (&get, "/config/:.eu:", "", Ok(json!({ "compatibilityLevel": "NONE" }))),
+        (
+            &get,
+            "/config/:.eu:a?defaultToGlobal=true",
+            "",
+            Ok(json!({ "compatibilityLevel": "NONE" })),
+        ),
+        (&put, "/contexts/.eu/mode/a", import, Err(42205)),
+        (&put, "/contexts/.eu/mode/a?force=true", import, mode("IMPORT")),
+        (&put, "/mode/:.eu:b", r#"{"mode":"READONLY_OVERRIDE"}"#, mode("READONLY_OVERRIDE")),
+        (&Method::POST, "/subjects/:.eu:b/versions", int, Err(42205)),
+        (&delete, "/mode/:.eu:", "", Err(40401)),
+        (&delete, "/contexts/.eu/mode?recursive=true", "", Ok(json!({ "mode": null }))),
+        (&get, "/mode/:.eu:a", "", Err(40409)),
+        (&get, "/mode/:.eu:b", "", Err(40409)),
+    ] {
+        let mut said = app.ask(method, uri, body).await;
+        if expected == Ok(Json::Null) {
+            said = said.map(|_| Json::Null);
+        }
+        assert_eq!(said, expected, "{method} {uri} {body}");
+    }
+}
