@@ -110,6 +110,11 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// The same with its text in another form, if there is one.
+    pub(super) fn in_form(self, text: Option<&'a str>) -> Self {
+        Self { schema: text.unwrap_or(self.schema), ..self }
+    }
+
     /// A version with everything that is known of it.
     pub(super) fn stored(stored: &'a Stored) -> Self {
         Self {

@@ -121,10 +121,7 @@ fn by_id(service: &Service, id: i32, rest: &[&str], query: &Query) -> Result<Rep
             if let Some(references) = &references {
                 shown.references = references;
             }
-            if let Some(text) = &text {
-                shown.schema = text;
-            }
-            Ok(Reply::json(&shown))
+            Ok(Reply::json(&shown.in_form(text.as_deref())))
         }
         ["schema"] => Ok(Reply::text(text.unwrap_or_else(|| stored.content.schema.clone()))),
         _ => Err(Error::NoResource),
@@ -163,11 +160,8 @@ fn by_guid(service: &Service, guid: &str, query: &Query) -> Result<Reply, Error>
     };
     let stored = stored.ok_or_else(|| Error::NoSchema(guid.to_owned()))?;
     let text = formatted(service, (&stored.subject, &stored.content), query)?;
-    let mut shown = Shown { subject: None, version: None, id: None, ..Shown::stored(&stored) };
-    if let Some(text) = &text {
-        shown.schema = text;
-    }
-    Ok(Reply::json(&shown))
+    let shown = Shown { subject: None, version: None, id: None, ..Shown::stored(&stored) };
+    Ok(Reply::json(&shown.in_form(text.as_deref())))
 }
 
 fn ids_of_guid(state: &State, guid: &str) -> Result<Reply, Error> {

@@ -106,11 +106,7 @@ fn find(service: &Service, lookup: &Lookup) -> Result<Arc<Stored>, Error> {
 
 fn shown(service: &Service, stored: &Stored, query: &Query) -> Result<Reply, Error> {
     let text = formatted(service, (&stored.subject, &stored.content), query)?;
-    let mut shown = Shown::stored(stored);
-    if let Some(text) = &text {
-        shown.schema = text;
-    }
-    Ok(Reply::json(&shown))
+    Ok(Reply::json(&Shown::stored(stored).in_form(text.as_deref())))
 }
 
 /// The last version whose metadata says all that is asked for.

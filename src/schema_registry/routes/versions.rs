@@ -96,12 +96,8 @@ fn registered(service: &Service, asked: &Asked<'_>, done: &Registered) -> Result
     let Registered { version, id, content } = done;
     let text = formatted(service, (&asked.subject, content), asked.query)?;
     let guid = content.guid();
-    let mut shown =
-        Shown { version: Some(*version), id: Some(*id), ..Shown::content(content, guid) };
-    if let Some(text) = &text {
-        shown.schema = text;
-    }
-    Ok(Reply::json(&shown))
+    let shown = Shown { version: Some(*version), id: Some(*id), ..Shown::content(content, guid) };
+    Ok(Reply::json(&shown.in_form(text.as_deref())))
 }
 
 /// That version, in the subject's context or, without one, in any that has it.
@@ -134,10 +130,7 @@ fn show(service: &Service, asked: &Asked<'_>, version: i32) -> Result<Reply, Err
     let stored = find(&service.state(), subject, version, filter)?;
     let text = formatted(service, (&stored.subject, &stored.content), query)?;
     let references = qualified(&stored, query);
-    let mut shown = Shown::stored(&stored);
-    if let Some(text) = &text {
-        shown.schema = text;
-    }
+    let mut shown = Shown::stored(&stored).in_form(text.as_deref());
     if let Some(references) = &references {
         shown.references = references;
     }
