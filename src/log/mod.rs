@@ -9,6 +9,7 @@ mod append;
 mod checkpoint;
 mod delayed_fetch;
 mod leader_epochs;
+mod led;
 mod metrics;
 mod offsets;
 mod partition;

@@ -3,10 +3,11 @@
 //! Owns which partitions exist here. Does not own their state (`partition`) or the chain (`wal`). One chain at a time: when
 //! it ends, all its partitions end with it, and the node installs the next generation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::led::Led;
 use super::partition::{Partition, PartitionHandle, Start};
 use super::producer_state::ProducerStates;
 use super::rebuild::Rebuilt;
@@ -51,8 +52,7 @@ pub struct RegistryParts {
 #[derive(Debug)]
 struct Generation {
     wal: Wal,
-    /// Looked up; walked only in sorted order.
-    partitions: HashMap<TopicPartition, PartitionHandle>,
+    partitions: Led,
     /// The topics as last applied, to find what changed.
     topics: BTreeMap<TopicId, Arc<TopicImage>>,
     /// What clients have changed of the defaults of topic configs.
@@ -110,11 +110,7 @@ impl Registry {
     /// All partitions, in order.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionHandle> {
-        let mut all = self
-            .read(|generation| generation.partitions.values().cloned().collect::<Vec<_>>())
-            .unwrap_or_default();
-        all.sort_unstable_by_key(|partition| partition.tp);
-        all
+        self.read(|generation| generation.partitions.iter().cloned().collect()).unwrap_or_default()
     }
 
     fn read<T>(&self, look: impl FnOnce(&Generation) -> T) -> Option<T> {
@@ -141,7 +137,7 @@ impl Registry {
                 None => TopicSettings::over(&live, &BTreeMap::new(), false, defaults),
             });
             let metrics = Arc::clone(&self.0.parts.metrics);
-            (tp, Partition::new(tp, wal.clone(), metrics, start_of(rebuilt, settings)))
+            Partition::new(tp, wal.clone(), metrics, start_of(rebuilt, settings))
         });
         let generation = Generation {
             wal: wal.clone(),
@@ -332,7 +328,7 @@ impl Generation {
                 offline: false,
             };
             let metrics = Arc::clone(&parts.metrics);
-            self.partitions.insert(tp, Partition::new(tp, self.wal.clone(), metrics, start));
+            self.partitions.insert(Partition::new(tp, self.wal.clone(), metrics, start));
         }
     }
 
@@ -341,19 +337,13 @@ impl Generation {
         let gone: Vec<TopicId> =
             self.topics.keys().filter(|id| !image.topics.contains_key(id)).copied().collect();
         for id in gone {
-            let Some(topic) = self.topics.remove(&id) else { continue };
-            for number in 0..i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX) {
-                if let Some(partition) =
-                    self.partitions.remove(&TopicPartition { topic: id, partition: number })
-                {
-                    partition.close();
-                }
-            }
+            self.topics.remove(&id);
+            self.partitions.remove_topic(id).for_each(|partition| partition.close());
         }
     }
 
     fn close(&self) {
-        for partition in self.partitions.values() {
+        for partition in self.partitions.iter() {
             partition.close();
         }
     }
