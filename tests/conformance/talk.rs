@@ -139,14 +139,19 @@ impl<'a> Talk<'a> {
     ///
     /// # Panics
     /// When that does not come within [`TRIES`].
-    pub fn until<R>(&mut self, version: i16, request: &R, is_it: impl Fn(&R::Response) -> bool)
+    pub fn until<R>(
+        &mut self,
+        version: i16,
+        request: &R,
+        is_it: impl Fn(&R::Response) -> bool,
+    ) -> R::Response
     where
         R: Request + Debug,
         R::Response: Debug,
     {
         for _ in 0..TRIES {
-            if self.quiet(version, request).is_some_and(|answer| is_it(&answer)) {
-                return;
+            if let Some(answer) = self.quiet(version, request).filter(|answer| is_it(answer)) {
+                return answer;
             }
             std::thread::sleep(BETWEEN_TRIES);
         }

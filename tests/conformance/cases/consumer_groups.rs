@@ -340,15 +340,8 @@ fn patterns(talk: &mut Talk) {
     let subscribe = me.join().with_subscribed_topic_names(None);
     let joined = talk.quiet(NEWEST, &subscribe.with_subscribed_topic_regex(Some(text("sha.*d"))));
     me.hear(joined);
-    for _ in 0..100 {
-        let answer = talk.quiet(NEWEST, &me.beat());
-        let told = answer.as_ref().is_some_and(|answer| answer.assignment.is_some());
-        me.hear(answer);
-        if told {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let told = talk.until(NEWEST, &me.beat(), |answer| answer.assignment.is_some());
+    me.hear(Some(told));
     talk.ask("matched", NEWEST, &describe(&name));
     let empty = me.beat().with_subscribed_topic_regex(Some(text("")));
     talk.ask("no pattern any more", NEWEST, &empty);

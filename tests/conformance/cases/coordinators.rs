@@ -45,12 +45,7 @@ fn make_inner_topics(talk: &mut Talk) {
     talk.begin("set-up");
     for kind in [0, 1] {
         let request = FindCoordinatorRequest::default().with_key_type(kind).with_key(text("first"));
-        for _ in 0..100 {
-            let answer = talk.quiet(3, &request).expect("FindCoordinator is answered");
-            if answer.error_code == 0 || !talk.is_kafka() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
+        let is_kafka = talk.is_kafka();
+        talk.until(3, &request, |answer| answer.error_code == 0 || !is_kafka);
     }
 }

@@ -104,14 +104,9 @@ pub fn await_leaders(talk: &mut Talk, name: &str, partitions: i32) {
             .with_name(topic(name))
             .with_partitions((0..partitions).map(|index| offset_at(index, -1)).collect()),
     ]);
-    for _ in 0..100 {
-        let answer = talk.quiet(7, &latest).expect("ListOffsets is answered");
-        if answer.topics[0].partitions.iter().all(|partition| partition.error_code == 0) {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("{name} has no leaders");
+    talk.until(7, &latest, |answer| {
+        answer.topics[0].partitions.iter().all(|partition| partition.error_code == 0)
+    });
 }
 
 pub fn offset_at(partition: i32, timestamp: i64) -> ListOffsetsPartition {

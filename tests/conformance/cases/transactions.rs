@@ -77,14 +77,8 @@ pub struct Me<'a> {
 }
 
 pub fn begin<'a>(talk: &mut Talk, id: &'a str) -> Me<'a> {
-    for _ in 0..100 {
-        let given = talk.quiet(4, &init(id)).expect("InitProducerId is answered");
-        if given.error_code == 0 {
-            return Me { id, producer: given.producer_id.0, epoch: given.producer_epoch };
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    panic!("{id} gets no producer id");
+    let given = talk.until(4, &init(id), |given| given.error_code == 0);
+    Me { id, producer: given.producer_id.0, epoch: given.producer_epoch }
 }
 
 pub fn add(me: Me<'_>, version: i16, topics: &[(&str, &[i32])]) -> AddPartitionsToTxnRequest {
