@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering},
+        Condvar, Mutex,
+        atomic::{AtomicI32, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -43,22 +43,38 @@ fn first_failure_or_all(members: Vec<anyhow::Result<Joined>>) -> anyhow::Result<
     }
 }
 
-/// Where members wait for each other; one that fails lets the others go.
-#[derive(Debug, Default)]
+/// Where members wait for each other, asleep: a thousand that look every now and then leave the broker no core.
+#[derive(Debug)]
 struct Start {
-    arrived: AtomicUsize,
-    failed: AtomicBool,
+    /// How many have arrived over all rounds; none once one has failed.
+    arrived: Mutex<Option<usize>>,
+    news: Condvar,
 }
 
 impl Start {
+    fn new() -> Self {
+        Self { arrived: Mutex::new(Some(0)), news: Condvar::new() }
+    }
+
     /// Waits until so many have arrived over all rounds.
     fn together(&self, wanted: usize) -> anyhow::Result<()> {
-        self.arrived.fetch_add(1, Ordering::AcqRel);
-        while self.arrived.load(Ordering::Acquire) < wanted {
-            ensure!(!self.failed.load(Ordering::Relaxed), OTHER_FAILED);
-            thread::sleep(Duration::from_micros(100));
+        let mut arrived = self.arrived.lock().expect("no holder panics");
+        if let Some(count) = arrived.as_mut() {
+            *count += 1;
+            if *count == wanted {
+                self.news.notify_all();
+            }
         }
+        let arrived =
+            self.news.wait_while(arrived, |arrived| arrived.is_some_and(|count| count < wanted));
+        ensure!(arrived.expect("no holder panics").is_some(), OTHER_FAILED);
         Ok(())
+    }
+
+    /// Lets the others go.
+    fn fail(&self) {
+        *self.arrived.lock().expect("no holder panics") = None;
+        self.news.notify_all();
     }
 }
 
@@ -66,7 +82,7 @@ impl Group<'_> {
     /// The time of each rebalance, from the first request to the last assignment, and the members as they are then.
     pub fn run(&self) -> anyhow::Result<(Vec<Duration>, Vec<Joined>)> {
         let complete: Vec<AtomicI32> = (0..=self.rounds).map(|_| AtomicI32::new(-1)).collect();
-        let start = Start::default();
+        let start = Start::new();
         let times: Mutex<Vec<(u32, Instant, Instant)>> = Mutex::default();
         let member = || -> anyhow::Result<Joined> {
             let mut connection = Groups::open(self.address)?;
@@ -82,7 +98,7 @@ impl Group<'_> {
             Ok(joined)
         };
         let members = thread::scope(|scope| {
-            let member = || member().inspect_err(|_| start.failed.store(true, Ordering::Relaxed));
+            let member = || member().inspect_err(|_| start.fail());
             let threads: Vec<_> = (0..self.members).map(|_| scope.spawn(member)).collect();
             let joined =
                 threads.into_iter().map(|thread| thread.join().expect("members do not panic"));
