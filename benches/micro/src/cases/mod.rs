@@ -1,6 +1,7 @@
 //! The cases, one file a layer.
 
 mod frames;
+mod groups;
 mod log;
 mod manifest;
 mod records;
@@ -10,7 +11,13 @@ use crate::case::Case;
 
 /// All cases, from the lowest layer up.
 pub fn all() -> Vec<Case> {
-    let layers =
-        [records::cases(), slots::cases(), frames::cases(), log::cases(), manifest::cases()];
+    let layers = [
+        records::cases(),
+        slots::cases(),
+        frames::cases(),
+        log::cases(),
+        manifest::cases(),
+        groups::cases(),
+    ];
     layers.into_iter().flatten().collect()
 }
