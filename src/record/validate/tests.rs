@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::record::batch::Attributes;
-use crate::record::build::BatchBuilder;
+use crate::record::build::{BatchBuilder, NewRecord};
 
 const NOW: i64 = 1_767_225_600_000;
 
@@ -288,4 +288,70 @@ fn a_bomb_is_refused_where_records_must_be_seen() {
     let rules = Rules { keys_required: true, unpacked_bytes_max: 1 << 20, ..rules() };
     let refused = validate(bytes, &rules).map(|batch| batch.header);
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
+}
+
+/// Takes what begins with a zero byte, in front of the bytes or in the header.
+#[derive(Debug)]
+struct Zeros;
+
+#[async_trait]
+impl RecordValidator for Zeros {
+    fn check(&self, part: &RecordPart<'_>) -> Result<(), SchemaFault> {
+        assert_eq!(part.topic, "orders");
+        match part.header.unwrap_or(part.bytes) {
+            [0, ..] => Ok(()),
+            b"later" => Err(SchemaFault::NotReady),
+            _ => Err(SchemaFault::Refused("no zero".to_owned())),
+        }
+    }
+
+    async fn confirm(&self) -> Result<(), SchemaFault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn records_that_do_not_fit_schemas_are_told_by_index() {
+    let record = |key, value, headers| NewRecord { timestamp: Timestamp(NOW), key, value, headers };
+    let (zero, other): (Option<&[u8]>, Option<&[u8]>) = (Some(b"\0x"), Some(b"x"));
+    let [in_header, of_key, later] = [
+        [(b"__value_schema_id".as_slice(), zero)],
+        [(b"__key_schema_id".as_slice(), zero)],
+        [(b"__value_schema_id".as_slice(), Some(b"later".as_slice()))],
+    ];
+    let records = [
+        record(other, zero, &[]),
+        record(zero, other, &[]),
+        record(zero, None, &[]),
+        record(zero, other, &in_header),
+        record(other, other, &of_key),
+    ];
+    let both = SchemaChecks {
+        key: Some(SubjectNames::Topic),
+        value: Some(SubjectNames::Topic),
+        payload: false,
+    };
+    let refused = |records: &[NewRecord<'_>], checks| {
+        let mut batch = BatchBuilder::new(Compression::Gzip);
+        records.iter().for_each(|record| batch.push(record));
+        match validate_schemas(&batch.build(), "orders", checks, &Zeros, 1 << 20) {
+            Err(Error::Rejected(errors)) => Ok(errors
+                .into_iter()
+                .map(|error| match error.flaw {
+                    RecordFlaw::Schema { part, .. } => (error.index, part),
+                    other => panic!("{other:?}"),
+                })
+                .collect::<Vec<_>>()),
+            Err(error) => Err(error),
+            Ok(()) => Ok(Vec::new()),
+        }
+    };
+    // One reason a record, the key's first; null needs no schema; headers speak for their own part alone.
+    assert_eq!(refused(&records, both), Ok(vec![(0, "key"), (1, "value"), (4, "value")]));
+    let values = SchemaChecks { key: None, ..both };
+    assert_eq!(refused(&records, values), Ok(vec![(1, "value"), (4, "value")]));
+    let keys = SchemaChecks { value: None, ..both };
+    assert_eq!(refused(&records, keys), Ok(vec![(0, "key")]));
+    let waits = [record(other, zero, &[]), record(zero, other, &later)];
+    assert_eq!(refused(&waits, values), Err(Error::SchemasNotReady));
 }
