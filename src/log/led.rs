@@ -31,8 +31,7 @@ impl Led {
 
     /// Takes a topic's partitions out.
     pub(super) fn remove_topic(&mut self, topic: TopicId) -> impl Iterator<Item = PartitionHandle> {
-        let removed: Vec<_> =
-            self.topics.remove(&topic).into_iter().flatten().flatten().collect();
+        let removed: Vec<_> = self.topics.remove(&topic).into_iter().flatten().flatten().collect();
         self.count -= removed.len();
         removed.into_iter()
     }
