@@ -83,7 +83,8 @@ impl World {
             ..Heartbeat::default()
         };
         let view = View { image: &self.image, topics_version: 0, settings: &self.settings };
-        let outcome = self.group.heartbeat(self.now, view, &request).expect("a member in good order");
+        let outcome =
+            self.group.heartbeat(self.now, view, &request).expect("a member in good order");
         let is_news = outcome.answer.epoch != client.epoch || outcome.answer.assignment.is_some();
         client.epoch = outcome.answer.epoch;
         if let Some(assignment) = &outcome.answer.assignment {

@@ -69,7 +69,9 @@ fn appending(value_bytes: usize, batch_bytes: usize, idempotent: bool) -> Bench 
     Bench {
         between: Box::new(move || node.flush()),
         run: Box::new(move || {
-            black_box(partition.append(black_box(&batch), Terms::client(now)).expect("it is led here"));
+            black_box(
+                partition.append(black_box(&batch), Terms::client(now)).expect("it is led here"),
+            );
             if idempotent {
                 batch.header.base_sequence += batch.header.record_count;
             }
@@ -85,7 +87,9 @@ fn to_stable(value_bytes: usize, batch_bytes: usize, batches: usize) -> Bench {
     let now = now();
     Bench::new(move || {
         for _ in 0..batches {
-            black_box(partition.append(black_box(&batch), Terms::client(now)).expect("it is led here"));
+            black_box(
+                partition.append(black_box(&batch), Terms::client(now)).expect("it is led here"),
+            );
         }
         node.flush();
     })
