@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
 use anyhow::{Context as _, ensure};
@@ -24,9 +24,11 @@ const JOIN_GROUP: i16 = 11;
 /// How far a record's own stamp may lie outside the time of its writing: clocks are one, roundings are not.
 const CLOCK_SLACK_MS: i64 = 1000;
 
-/// Kafka answers CreateTopics before each partition has its leader. An idempotent producer that writes meanwhile can
-/// lose: its first batch is refused, its second accepted, and then the first is out of order for good.
-const KAFKA_SETTLES: Duration = Duration::from_secs(2);
+/// How long a named broker may take until each partition of a new topic has its leader.
+const LEADERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often one is asked.
+const POLL: Duration = Duration::from_millis(20);
 
 /// What trials share.
 #[derive(Debug)]
@@ -81,16 +83,50 @@ impl Stage {
     pub(crate) fn has_groups(&self) -> anyhow::Result<bool> {
         // ApiVersions v0: key, version, correlation id, no client id.
         let request = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+        let answer = self.ask(&request)?;
+        // Correlation id, error, count; then key, least and greatest version of each API.
+        let apis = answer.get(10..).context("the answer to ApiVersions is cut short")?;
+        Ok(apis.chunks_exact(6).any(|api| api[..2] == JOIN_GROUP.to_be_bytes()))
+    }
+
+    /// Kafka answers CreateTopics before each partition has its leader. An idempotent producer that writes meanwhile can
+    /// lose: its first batch is refused, its second accepted, and then the first is out of order for good.
+    fn await_leaders(&self, topic: &Topic) -> anyhow::Result<()> {
+        // ListOffsets v1: key, version, correlation id, no client id, no replica; one topic, of each partition the latest.
+        let mut body = vec![0, 2, 0, 1, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1];
+        body.extend(i16::try_from(topic.name.len())?.to_be_bytes());
+        body.extend(topic.name.as_bytes());
+        body.extend(topic.partitions.to_be_bytes());
+        for partition in 0..topic.partitions {
+            body.extend(partition.to_be_bytes());
+            body.extend((-1_i64).to_be_bytes());
+        }
+        let mut request = i32::try_from(body.len())?.to_be_bytes().to_vec();
+        request.extend(body);
+        let until = Instant::now() + LEADERS_WITHIN;
+        loop {
+            let answer = self.ask(&request)?;
+            // Correlation id, one topic, its name, the count; then partition, error, timestamp and offset of each.
+            let partitions = answer.get(14 + topic.name.len()..).context("cut short")?;
+            let led = partitions.chunks_exact(22).filter(|of| of[4..6] == [0, 0]).count();
+            if led == usize::try_from(topic.partitions)? {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "{} has no leaders in {LEADERS_WITHIN:?}", topic.name);
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Sends a whole frame on a connection of its own, and reads the answer without its length.
+    fn ask(&self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
         let mut socket = TcpStream::connect(&self.address)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        socket.write_all(&request)?;
+        socket.write_all(request)?;
         let mut length = [0; 4];
         socket.read_exact(&mut length)?;
         let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length))?];
         socket.read_exact(&mut answer)?;
-        // Correlation id, error, count; then key, least and greatest version of each API.
-        let apis = answer.get(10..).context("the answer to ApiVersions is cut short")?;
-        Ok(apis.chunks_exact(6).any(|api| api[..2] == JOIN_GROUP.to_be_bytes()))
+        Ok(answer)
     }
 
     /// Writes everything of one client, once however often it is asked for.
@@ -172,7 +208,9 @@ impl Stage {
             self.create(client, producer, topic)?;
         }
         if self.broker.is_none() {
-            thread::sleep(KAFKA_SETTLES);
+            for topic in &drawn {
+                self.await_leaders(topic)?;
+            }
         }
         let mut topics = Vec::new();
         for topic in drawn {
