@@ -19,7 +19,8 @@ use crate::{
 /// Members of each group whose heartbeats are measured.
 const MEMBERS: usize = 10;
 
-struct Commits;
+/// Thalweg's store.
+struct Commits(Place);
 /// Members.
 struct Rebalance(usize);
 struct Converge;
@@ -28,7 +29,8 @@ struct Heartbeat;
 /// The rows.
 pub(super) fn rows() -> Vec<Box<dyn Row>> {
     vec![
-        Box::new(Commits),
+        Box::new(Commits(Place::Memory)),
+        Box::new(Commits(Place::Emulator("fixed:100ms"))),
         Box::new(Rebalance(100)),
         Box::new(Rebalance(1_000)),
         Box::new(Converge),
@@ -38,11 +40,20 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
 
 impl Row for Commits {
     fn name(&self) -> String {
-        "group-commits".to_owned()
+        match self.0 {
+            Place::Memory => "group-commits".to_owned(),
+            _ => "group-commits-100ms".to_owned(),
+        }
     }
 
     fn about(&self) -> String {
-        "64 connections, each with one OffsetCommit of one partition for a group of its own in flight".to_owned()
+        let store = match self.0 {
+            Place::Memory => "its memory store",
+            _ => "a store that takes 100 ms",
+        };
+        format!(
+            "64 connections, each with one OffsetCommit of one partition for a group of its own in flight; Thalweg on {store}"
+        )
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
@@ -50,7 +61,7 @@ impl Row for Commits {
         const PER_COMMIT: Figure = Figure::new("broker CPU", "us/commit", Better::Lower, 1);
         const P50: Figure = Figure::new("p50", "ms", Better::Lower, 2);
         const P99: Figure = Figure::new("p99", "ms", Better::Lower, 2);
-        stage.open(system, Place::Memory)?;
+        stage.open(system, self.0)?;
         let address = stage.address(system);
         require(&address, system.name(), OFFSET_COMMIT)?;
         let topic = stage.topic(system, 1, &[])?;
