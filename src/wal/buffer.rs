@@ -21,6 +21,11 @@ use crate::segment::{BatchEntry, PartitionCheckpoint, Release, SlotBody, SlotInd
 /// Batches below this size are copied into the slot's arena.
 pub(super) const ARENA_BATCH_MAX: usize = 4096;
 
+/// A slot of fewer bytes than this and of fewer batches than that is small: it counts against the pace of small slots, and
+/// waits for it. What is more pays for its row in the manifest.
+const SMALL_BELOW_BYTES: u64 = 64 << 10;
+const SMALL_BELOW_BATCHES: usize = 32;
+
 /// From this many pieces on, a body of small pieces is copied into one.
 const PIECES_MAX: usize = 512;
 
@@ -151,6 +156,11 @@ impl OpenSlot {
         self.bytes
     }
 
+    /// Whether it holds too little to be worth an object at any time.
+    pub(super) fn is_small(&self) -> bool {
+        self.bytes < SMALL_BELOW_BYTES && self.batches.len() < SMALL_BELOW_BATCHES
+    }
+
     /// Adds one batch behind all earlier ones of its partition.
     pub(super) fn join(&mut self, joining: &Joining<'_>, now: Instant, latest: Duration) {
         self.expect_by(joining.budget, now, latest);
@@ -248,7 +258,7 @@ impl OpenSlot {
         if !idle_closes || situation.in_flight > 0 {
             return Due::At(deadline);
         }
-        if situation.now >= situation.paced_until {
+        if !self.is_small() || situation.now >= situation.paced_until {
             return Due::Now;
         }
         Due::At(deadline.min(situation.paced_until))

@@ -25,8 +25,6 @@ use crate::object::{Locality, Payload};
 use crate::segment::format::WINDOW_SLOTS;
 use crate::segment::{Kind, Known, SlotHeader, encode_slot};
 
-/// A slot from this size on does not count against the pace.
-const PACED_BELOW_BYTES: u64 = 64 << 10;
 /// Small slots a second that an idle local chain may close at once, and how many of them in a burst.
 const PACE_PER_SECOND: u32 = 1000;
 const PACE_BURST: u32 = 1000;
@@ -154,7 +152,7 @@ impl Chain {
     }
 
     fn send(&mut self, filling: Filling) {
-        if filling.slot.bytes() < PACED_BELOW_BYTES {
+        if filling.slot.is_small() {
             self.pace.take(Instant::now());
         }
         let ClosedSlot { slot, index, body } = filling.slot.close();

@@ -250,9 +250,9 @@ impl Wal {
             open.rotate();
             wake = true;
         }
-        let before = open.current.slot.deadline();
+        let before = (open.current.slot.deadline(), open.current.slot.is_small());
         open.current.slot.join(joining, now, shared.settings.flush);
-        wake |= open.current.slot.deadline() != before;
+        wake |= (open.current.slot.deadline(), open.current.slot.is_small()) != before;
         let stable = self.waiting_for(open.current.slot.slot, &open);
         if open.current.slot.bytes() >= full {
             open.rotate();

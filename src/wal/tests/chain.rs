@@ -1,5 +1,7 @@
 //! The window, the order of acknowledgements, and the fail-stop.
 
+use tokio::time::Instant;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -47,6 +49,34 @@ async fn what_joins_one_slot_is_put_once() {
         stable.wait().await.expect("an open chain");
     }
     assert_eq!(rig.puts(), 1);
+}
+
+/// An idle local chain closes a slot at once until a thousand small ones were a burst; then a small one waits for the pace,
+/// and one of many batches does not.
+#[tokio::test(start_paused = true)]
+async fn the_pace_holds_small_slots_and_no_others() {
+    let rig = Rig::at(Locality::Memory, Settings { flush: ms(100), ..settings() });
+    let begin = Instant::now();
+    let taken = async |batches: usize| {
+        let before = Instant::now();
+        let joined: Vec<Stable> =
+            (0..batches).map(|_| rig.try_join().expect("an open chain")).collect();
+        for stable in joined {
+            stable.wait().await.expect("an open chain");
+        }
+        before.elapsed()
+    };
+    for _ in 0..1_000 {
+        taken(1).await;
+    }
+    assert!(begin.elapsed() < ms(10), "a burst took {:?}", begin.elapsed());
+    let small = taken(1).await;
+    assert!(
+        small > Duration::ZERO && small < ms(10),
+        "a small slot beyond the burst took {small:?}"
+    );
+    taken(31).await;
+    assert_eq!(taken(32).await, Duration::ZERO, "a slot of 32 batches waited");
 }
 
 #[tokio::test(start_paused = true)]

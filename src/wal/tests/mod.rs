@@ -178,9 +178,13 @@ fn settings() -> Settings {
 
 impl Rig {
     fn new(settings: Settings) -> Self {
+        Self::at(Locality::Bucket, settings)
+    }
+
+    fn at(locality: Locality, settings: Settings) -> Self {
         let clock: SharedClock = Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)));
         let faults = Faults::new(Rng::from_seed(1));
-        let store = Store::new(faults.wrap(memory(Arc::clone(&clock)).raw()), Locality::Bucket);
+        let store = Store::new(faults.wrap(memory(Arc::clone(&clock)).raw()), locality);
         let ledger = Arc::new(Ledger::default());
         let registry = Registry::new();
         // Without hedges a slot has one put at a time, which scripts can count.
