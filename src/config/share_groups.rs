@@ -48,6 +48,8 @@ pub struct ShareGroupsConfig {
     pub state_min_isr: i16,
     /// What `__share_group_state` reports as its segment size.
     pub state_segment_bytes: ByteSize,
+    /// After how many changes the state of a partition is written whole.
+    pub state_updates_per_snapshot: u32,
 }
 
 const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -219,6 +221,12 @@ pub(super) const KEYS: &[Key] = &[
         "104857600",
         "Accepted and reported; objects are cut by `wal.slot.bytes`.",
     ),
+    kafkas(
+        "share.coordinator.snapshot.update.records.per.snapshot",
+        Int { min: 0, max: 500 },
+        "500",
+        "After how many changes the state of a share group's partition is written whole.",
+    ),
 ];
 
 impl ShareGroupsConfig {
@@ -264,6 +272,8 @@ impl ShareGroupsConfig {
                 .int("share.coordinator.state.topic.replication.factor"),
             state_min_isr: values.int("share.coordinator.state.topic.min.isr"),
             state_segment_bytes: values.size("share.coordinator.state.topic.segment.bytes"),
+            state_updates_per_snapshot: values
+                .int("share.coordinator.snapshot.update.records.per.snapshot"),
         }
     }
 }

@@ -172,6 +172,8 @@ pub(super) fn of_persister(error: persister::Error) -> ErrorCode {
         persister::Error::NotCoordinator => ErrorCode::NotCoordinator,
         persister::Error::Loading => ErrorCode::CoordinatorLoadInProgress,
         persister::Error::Fenced { .. } => ErrorCode::FencedStateEpoch,
+        persister::Error::FencedLeader { .. } => ErrorCode::FencedLeaderEpoch,
+        persister::Error::NotInitialized => ErrorCode::InvalidRequest,
     }
 }
 

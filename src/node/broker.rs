@@ -272,7 +272,8 @@ impl Materials {
 
     fn persister(&self, coordinator: &Coordinator, registry: &Registry) -> Persister {
         let spec = settings::share_states(&self.config.share_groups);
-        Persister::start(self.state_parts(coordinator, registry), spec)
+        let updates = self.config.share_groups.state_updates_per_snapshot;
+        Persister::start(self.state_parts(coordinator, registry), spec, updates)
     }
 
     fn state_parts(&self, coordinator: &Coordinator, registry: &Registry) -> state_topic::Parts {

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::machine::{Settled, ShareStates};
-use crate::base::ids::{BrokerId, TopicId};
+use super::partition::{Change, Loaded};
+use crate::base::ids::{BrokerId, SlotId, TopicId, TopicPartition};
 use crate::base::task;
 use crate::base::watch;
 use crate::cluster::image::Image;
@@ -39,6 +40,17 @@ pub enum Error {
         /// As kept.
         known: i32,
     },
+    /// `FENCED_LEADER_EPOCH`.
+    #[error("the partition was led at epoch {known}, which is above {received}")]
+    FencedLeader {
+        /// The reader's or writer's.
+        received: i32,
+        /// As kept.
+        known: i32,
+    },
+    /// `INVALID_REQUEST`.
+    #[error("the state was not initialised, or was deleted")]
+    NotInitialized,
 }
 
 impl From<state_topic::Error> for Error {
@@ -78,6 +90,30 @@ impl Summary {
     }
 }
 
+/// A change that was taken, or refused, and is not stable yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Written {
+    shard: ShardHandle<ShareStates>,
+    result: Result<(), Error>,
+    after: Option<SlotId>,
+}
+
+impl Written {
+    /// Resolves when the change is kept.
+    ///
+    /// # Errors
+    /// [`Error`]. After [`Error::NotCoordinator`] it may have been kept.
+    pub async fn stable(self) -> Result<(), Error> {
+        self.shard.stable(self.after).await?;
+        if self.result.is_err() {
+            // What it was refused for may be over.
+            self.shard.prove(PROOF_WITHIN).await?;
+        }
+        self.result
+    }
+}
+
 /// Keeps the state of share groups' partitions. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Persister {
@@ -86,10 +122,12 @@ pub struct Persister {
 
 impl Persister {
     /// Serves `__share_group_state`, as `spec` has it, from now on.
+    ///
+    /// A state is written whole after `updates_per_snapshot` changes.
     #[must_use]
-    pub fn start(parts: Parts, spec: TopicSpec) -> Self {
+    pub fn start(parts: Parts, spec: TopicSpec, updates_per_snapshot: u32) -> Self {
         let images = parts.cluster.image();
-        let topic = StateTopic::start(parts, spec, |_| ShareStates::default());
+        let topic = StateTopic::start(parts, spec, move |_| ShareStates::new(updates_per_snapshot));
         task::spawn("share-topics", follow_topics(topic.downgrade(), images));
         Self { topic }
     }
@@ -143,6 +181,46 @@ impl Persister {
         // An older leader would tell what was changed long ago.
         shard.prove(PROOF_WITHIN).await?;
         Ok(summary)
+    }
+
+    /// What is kept of a group's partition, for its leader of `leader_epoch`: leaders before it read and write no more. -1 for
+    /// who does not lead it.
+    ///
+    /// # Errors
+    /// [`Error`]. Nothing that it changes matters to who asks again.
+    pub async fn read(
+        &self,
+        group: &str,
+        tp: TopicPartition,
+        leader_epoch: i32,
+    ) -> Result<Loaded, Error> {
+        let key = key_of(group, tp.topic, tp.partition);
+        let step =
+            |machine: &mut ShareStates, turn: &mut Turn<'_>| machine.read(turn, &key, leader_epoch);
+        let (loaded, shard) = self.ask(&key, step).await?;
+        // An older leader of the shard would tell what was changed long ago.
+        shard.prove(PROOF_WITHIN).await?;
+        loaded
+    }
+
+    /// Writes a change of a group's partition. `epochs` are the leader epoch of the partition and the epoch of the state that
+    /// was read. When this resolves the change has its place among the others, and [`Written::stable`] waits until it is kept.
+    ///
+    /// # Errors
+    /// [`Error`]. After [`Error::NotCoordinator`] it may have been kept.
+    pub async fn begin_write(
+        &self,
+        group: &str,
+        tp: TopicPartition,
+        epochs: (i32, i32),
+        change: &Change,
+    ) -> Result<Written, Error> {
+        self.topic.ensure().await?;
+        let key = key_of(group, tp.topic, tp.partition);
+        let shard = self.topic.shard_of(&place_of(&key))?;
+        let (result, after) =
+            shard.turn(|machine, turn| machine.write(turn, &key, epochs, change))?;
+        Ok(Written { shard, result, after })
     }
 
     async fn ask<T>(
