@@ -10,6 +10,7 @@ use super::place::Place;
 use super::time;
 use crate::base::clock::SystemClock;
 use crate::base::ids::{ChainId, SlotId, TopicId};
+use crate::base::rng::Rng;
 use crate::manifest::chain::{Chain, Phase};
 use crate::manifest::partition::Partition;
 use crate::manifest::state::{State, Topic};
@@ -44,7 +45,7 @@ async fn read(place: &Place) -> anyhow::Result<(String, State)> {
         locality: store.locality(),
         if_match: false,
         clock: Arc::new(SystemClock),
-        seed: 0,
+        rng: Rng::from_os(),
     };
     let state = Box::pin(read_state(&options)).await?;
     Ok((cluster, state))

@@ -99,7 +99,7 @@ impl Coordinator {
             locality: options.store.locality(),
             if_match: options.if_match,
             clock: Arc::clone(&options.clock),
-            seed: rng.u64(),
+            rng: Rng::from_seed(rng.u64()),
         };
         let office = Box::pin(Office::open(&options, &store_options, None)).await?;
         let (queue, requests) = mpsc::channel(options.queue_max);

@@ -70,7 +70,7 @@ impl SystemClock for Clock {
 pub(super) async fn newest_object(options: &Options) -> Result<Timestamp, StoreError> {
     let admin = Admin::builder(options.path.clone(), Arc::clone(&options.raw))
         .with_system_clock(Arc::new(Clock::starting(&options.clock)))
-        .with_seed(options.seed)
+        .with_seed(options.rng.u64())
         .build();
     let Some(manifest) = admin.read_manifest(None).await? else { return Ok(Timestamp::NONE) };
     let tables = manifest.all_sst_views().flat_map(|view| [view.id, view.sst.id.value()]);

@@ -21,6 +21,7 @@ use super::edit::{Broker, Term};
 use super::load::{Loader, Unloadable};
 use super::state::{Changes, RowKey, State};
 use crate::base::clock::SharedClock;
+use crate::base::rng::Rng;
 use crate::base::units::ByteSize;
 use crate::object::{Locality, RawStore};
 
@@ -53,8 +54,9 @@ pub(crate) struct Options {
     pub(crate) if_match: bool,
     /// Wall time; from the opening on it follows tokio's clock.
     pub(crate) clock: SharedClock,
-    /// Seeds ids and jitter.
-    pub(crate) seed: u64,
+    /// Seeds ids and jitter: each opening draws a seed of its own, or two would name their objects alike while the clock stands
+    /// still.
+    pub(crate) rng: Rng,
 }
 
 /// Why the manifest could not be opened or written.
@@ -242,7 +244,7 @@ async fn build(
         .with_settings(settings)
         .with_system_clock(Arc::clone(clock) as Arc<dyn SystemClock>)
         .with_db_cache_disabled()
-        .with_seed(options.seed);
+        .with_seed(options.rng.u64());
     let builder = match expected_epoch {
         Some(epoch) => builder.with_expected_epoch(epoch),
         None => builder,
@@ -267,7 +269,7 @@ async fn follow(options: &Options) -> Result<DbReader, StoreError> {
         .with_options(DbReaderOptions::default())
         .with_system_clock(Arc::new(Clock::starting(&options.clock)))
         .with_db_cache_disabled()
-        .with_seed(options.seed);
+        .with_seed(options.rng.u64());
     Ok(Box::pin(reader.build()).await?)
 }
 
