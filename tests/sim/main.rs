@@ -14,6 +14,7 @@
 //! - the upload window (`audit`): no slot lies further behind a hole than recovery looks;
 //! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
 //!   other and a bank whose money is neither made nor lost; crashed after every call of the store; and each rule of fencing;
+//! - groups of both protocols (`exact::members`), and of both at once: OneOwner, FencedCommit, GroupOffsetsMonotone;
 //! - liveness once faults stop, and law 1: an outage of the metadata stops no acknowledgement.
 //!
 //! Stores that lie are in here too: each lie must break a promise, or the checks would be worth nothing. Mutations of the
@@ -22,7 +23,7 @@
 //! A seed replays byte for byte: same calls of the store, same bytes, same milliseconds, in any process. A failure names
 //! its seed; `SIM_SEED=17 cargo test --test sim no_seed` replays it, `SIM_TRACE=file` with it writes every call of the store
 //! down, `SIM_SEEDS=5000` runs more seeds, `SIM_REPLAYS=200` compares more traces; for transactions the test is
-//! `no_seed_breaks_a_transaction`.
+//! `no_seed_breaks_a_transaction`, for groups `no_seed_breaks_a_group`.
 
 mod audit;
 mod client;
@@ -49,7 +50,10 @@ const SEEDS: u64 = 200;
 /// Seeds of transactions and groups.
 const EXACT: u64 = 100;
 
-/// Seeds whose transactions are crashed after every call.
+/// Seeds of groups of both protocols.
+const GROUPS: u64 = 200;
+
+/// Seeds whose transactions and groups are crashed after every call.
 const CRASHES: u64 = 2;
 
 /// Seeds that are run twice.
@@ -120,6 +124,11 @@ fn a_seed_of_transactions_replays_byte_for_byte() {
     assert_replays(exact::run, "no_seed_breaks_a_transaction");
 }
 
+#[test]
+fn a_seed_of_groups_replays_byte_for_byte() {
+    assert_replays(exact::members::run, "no_seed_breaks_a_group");
+}
+
 /// Runs `seeds` seeds, or the one that is asked for, whose trace is written down.
 fn run_seeds(run: fn(u64) -> Report, seeds: u64) {
     if let Some(seed) = number("SIM_SEED") {
@@ -148,15 +157,32 @@ fn no_seed_breaks_a_transaction() {
 }
 
 #[test]
+fn no_seed_breaks_a_group() {
+    run_seeds(exact::members::run, GROUPS);
+}
+
+/// Lives that crash after one call, after two, and so on: until one takes fewer.
+fn crash_everywhere(seed: u64, run: fn(u64, u64) -> Option<u64>) {
+    let mut acked = 0;
+    for calls in 0.. {
+        let Some(more) = run(seed, calls) else { break };
+        assert!(calls < 2000, "seed {seed}: no life so short takes so many calls");
+        acked += more;
+    }
+    assert!(acked > 0, "seed {seed}: nothing was committed");
+}
+
+#[test]
 fn a_transaction_crashed_anywhere_is_whole_or_not_there() {
     for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
-        let mut acked = 0;
-        for calls in 0.. {
-            let Some(more) = exact::run_crashing_after(seed, calls) else { break };
-            assert!(calls < 2000, "seed {seed}: no life of a second takes so many calls");
-            acked += more;
-        }
-        assert!(acked > 0, "seed {seed}: no transaction was committed");
+        crash_everywhere(seed, exact::run_crashing_after);
+    }
+}
+
+#[test]
+fn a_group_crashed_anywhere_goes_on() {
+    for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
+        crash_everywhere(seed, exact::members::run_crashing_after);
     }
 }
 

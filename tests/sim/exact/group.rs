@@ -1,4 +1,4 @@
-//! A member of a classic group, and its offsets.
+//! A member of a classic group that speaks the embedded protocol of Kafka's consumers, and its offsets.
 
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use thalweg::base::clock::sleep;
+use thalweg::protocol::embedded::{self, NamedPartitions};
 
 use super::history::Key;
 use super::link::{Identity, Link, text, topic_name};
@@ -35,12 +36,19 @@ const HEARTBEAT: i16 = 4;
 const LEAVE: i16 = 4;
 const OFFSET_COMMIT: i16 = 8;
 const OFFSET_FETCH: i16 = 8;
+/// The versions from which on OffsetCommit and OffsetFetch carry the epoch of a member of the consumer protocol.
+pub(super) const COMMIT_WITH_EPOCH: i16 = 9;
+const FETCH_WITH_EPOCH: i16 = 9;
 
 const SESSION_TIMEOUT_MS: i32 = 1_000;
 const REBALANCE_TIMEOUT_MS: i32 = 1_500;
 const RETRY_AFTER: Duration = Duration::from_millis(60);
 const PROTOCOL: &str = "consumer";
 const ASSIGNOR: &str = "spread";
+/// A subscription of version 1 to the input that owns nothing: who joins has given up what it had.
+const SUBSCRIPTION: &[u8] =
+    b"\x00\x01\x00\x00\x00\x01\x00\x07amounts\xff\xff\xff\xff\x00\x00\x00\x00";
+const SUBSCRIPTION_VERSION: i16 = 1;
 
 /// A member of one generation.
 #[derive(Debug, Clone)]
@@ -53,27 +61,71 @@ pub(super) struct Membership {
     pub(super) assigned: Vec<Key>,
 }
 
-fn group_id(group: &str) -> GroupId {
+pub(super) fn group_id(group: &str) -> GroupId {
     GroupId(text(group))
 }
 
-/// Partitions as an assignment's bytes: a digit each.
+/// What the member at `place` of so many is assigned.
 fn assignment(place: usize, members: usize) -> Bytes {
     let mine = (0..PARTITIONS).filter(|partition| *partition as usize % members == place);
-    mine.map(|partition| b'0' + u8::try_from(partition).expect("few")).collect::<Vec<_>>().into()
+    let mine = NamedPartitions { topic: INPUT.to_owned(), partitions: mine.collect() };
+    Bytes::from(embedded::write_assignment(SUBSCRIPTION_VERSION, &[mine]))
+}
+
+/// OffsetCommit of a member of either protocol.
+pub(super) fn commit_request(
+    group: &str,
+    (member, instance): (&str, Option<&'static str>),
+    epoch: i32,
+    offsets: &[(Key, i64)],
+) -> OffsetCommitRequest {
+    let partitions = offsets.iter().map(|((_, partition), offset)| {
+        OffsetCommitRequestPartition::default()
+            .with_partition_index(*partition)
+            .with_committed_offset(*offset)
+    });
+    let topic = OffsetCommitRequestTopic::default()
+        .with_name(topic_name(INPUT))
+        .with_partitions(partitions.collect());
+    OffsetCommitRequest::default()
+        .with_group_id(group_id(group))
+        .with_generation_id_or_member_epoch(epoch)
+        .with_member_id(text(member))
+        .with_group_instance_id(instance.map(StrBytes::from_static_str))
+        .with_topics(vec![topic])
+}
+
+/// The answer to a commit. None: nobody knows.
+pub(super) async fn commit(
+    link: &Link,
+    version: i16,
+    request: &OffsetCommitRequest,
+) -> Option<i16> {
+    let answer: OffsetCommitResponse = link.call(ApiKey::OffsetCommit, version, request).await?;
+    Some(answer.topics.first()?.partitions.first()?.error_code)
 }
 
 impl Membership {
     /// Joins until it is a member of a generation. `before`: the membership that is over.
     pub(super) async fn join(
         link: &Link,
+        of: (&'static str, Option<&'static str>),
+        before: Option<Self>,
+    ) -> Self {
+        Self::join_noting(link, of, before, || {}).await
+    }
+
+    /// The same; `ask` is called before each time that it asks what it is assigned.
+    pub(super) async fn join_noting(
+        link: &Link,
         (group, instance): (&'static str, Option<&'static str>),
         before: Option<Self>,
+        mut ask: impl FnMut(),
     ) -> Self {
         link.find_coordinator(0, group).await;
         let member = before.map_or_else(StrBytes::default, |before| before.member);
         let mut membership = Self { group, instance, member, generation: -1, assigned: Vec::new() };
-        while !membership.join_once(link).await {
+        while !membership.join_once(link, &mut ask).await {
             sleep(RETRY_AFTER).await;
         }
         membership
@@ -83,10 +135,10 @@ impl Membership {
         self.instance.map(StrBytes::from_static_str)
     }
 
-    async fn join_once(&mut self, link: &Link) -> bool {
+    async fn join_once(&mut self, link: &Link, ask: &mut impl FnMut()) -> bool {
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(StrBytes::from_static_str(ASSIGNOR))
-            .with_metadata(Bytes::from_static(b"sim"));
+            .with_metadata(Bytes::from_static(SUBSCRIPTION));
         let request = JoinGroupRequest::default()
             .with_group_id(group_id(self.group))
             .with_session_timeout_ms(SESSION_TIMEOUT_MS)
@@ -122,6 +174,7 @@ impl Membership {
                 .with_assignment(assignment(place, members.len()))
         });
         let leads = joined.leader == self.member;
+        ask();
         self.sync(link, if leads { assignments.collect() } else { Vec::new() }).await
     }
 
@@ -136,21 +189,26 @@ impl Membership {
             .with_assignments(assignments);
         let synced: Option<SyncGroupResponse> = link.call(ApiKey::SyncGroup, SYNC, &request).await;
         let Some(synced) = synced.filter(|synced| synced.error_code == 0) else { return false };
-        let digits = synced.assignment.iter();
-        self.assigned = digits.map(|digit| (INPUT, i32::from(digit - b'0'))).collect();
+        let assigned = embedded::read_assignment(&synced.assignment).expect("an assignment");
+        let partitions = assigned.iter().flat_map(|named| &named.partitions);
+        self.assigned = partitions.map(|partition| (INPUT, *partition)).collect();
         true
     }
 
     /// Whether the membership goes on.
     pub(super) async fn heartbeat(&self, link: &Link) -> bool {
+        !self.beat(link).await.is_some_and(is_over)
+    }
+
+    /// What a heartbeat is answered. None: nobody knows.
+    pub(super) async fn beat(&self, link: &Link) -> Option<i16> {
         let request = HeartbeatRequest::default()
             .with_group_id(group_id(self.group))
             .with_generation_id(self.generation)
             .with_member_id(self.member.clone())
             .with_group_instance_id(self.instance());
-        let beat: Option<HeartbeatResponse> =
-            link.call(ApiKey::Heartbeat, HEARTBEAT, &request).await;
-        !beat.is_some_and(|beat| is_over(beat.error_code))
+        let beat: HeartbeatResponse = link.call(ApiKey::Heartbeat, HEARTBEAT, &request).await?;
+        Some(beat.error_code)
     }
 
     pub(super) async fn leave(&self, link: &Link) {
@@ -170,23 +228,17 @@ impl Membership {
 
     /// Commits offsets outside of any transaction. None: nobody knows.
     pub(super) async fn commit(&self, link: &Link, offsets: &[(Key, i64)]) -> Option<i16> {
-        let partitions = offsets.iter().map(|((_, partition), offset)| {
-            OffsetCommitRequestPartition::default()
-                .with_partition_index(*partition)
-                .with_committed_offset(*offset)
-        });
-        let topic = OffsetCommitRequestTopic::default()
-            .with_name(topic_name(INPUT))
-            .with_partitions(partitions.collect());
-        let request = OffsetCommitRequest::default()
-            .with_group_id(group_id(self.group))
-            .with_generation_id_or_member_epoch(self.generation)
-            .with_member_id(self.member.clone())
-            .with_group_instance_id(self.instance())
-            .with_topics(vec![topic]);
-        let answer: OffsetCommitResponse =
-            link.call(ApiKey::OffsetCommit, OFFSET_COMMIT, &request).await?;
-        Some(answer.topics.first()?.partitions.first()?.error_code)
+        commit(link, OFFSET_COMMIT, &self.commit_request(offsets)).await
+    }
+
+    /// Commits offsets so late that the member is no more.
+    pub(super) fn commit_late(&self, link: &Link, late: Duration, offsets: &[(Key, i64)]) {
+        let request = self.commit_request(offsets);
+        link.send_late(late, ApiKey::OffsetCommit, OFFSET_COMMIT, &request);
+    }
+
+    fn commit_request(&self, offsets: &[(Key, i64)]) -> OffsetCommitRequest {
+        commit_request(self.group, (&self.member, self.instance), self.generation, offsets)
     }
 
     /// Commits offsets in a producer's transaction. None: nobody knows.
@@ -237,15 +289,36 @@ pub(super) fn is_over(given: i16) -> bool {
 
 /// A group's committed offsets, -1 where there is none. None: not now, or some are still undecided.
 pub(super) async fn fetch_offsets(link: &Link, group: &str, of: &[Key]) -> Option<Vec<(Key, i64)>> {
+    let wanted = OffsetFetchRequestGroup::default().with_group_id(group_id(group));
+    fetch(link, OFFSET_FETCH, wanted, of).await
+}
+
+/// The same as a member of the consumer protocol asks: by its id and its epoch.
+pub(super) async fn fetch_offsets_as(
+    link: &Link,
+    group: &str,
+    (member, epoch): (&str, i32),
+    of: &[Key],
+) -> Option<Vec<(Key, i64)>> {
+    let wanted = OffsetFetchRequestGroup::default()
+        .with_group_id(group_id(group))
+        .with_member_id(Some(text(member)))
+        .with_member_epoch(epoch);
+    fetch(link, FETCH_WITH_EPOCH, wanted, of).await
+}
+
+async fn fetch(
+    link: &Link,
+    version: i16,
+    wanted: OffsetFetchRequestGroup,
+    of: &[Key],
+) -> Option<Vec<(Key, i64)>> {
     let topic = OffsetFetchRequestTopics::default()
         .with_name(topic_name(INPUT))
         .with_partition_indexes(of.iter().map(|key| key.1).collect());
-    let wanted = OffsetFetchRequestGroup::default()
-        .with_group_id(group_id(group))
-        .with_topics(Some(vec![topic]));
+    let wanted = wanted.with_topics(Some(vec![topic]));
     let request = OffsetFetchRequest::default().with_groups(vec![wanted]).with_require_stable(true);
-    let answer: OffsetFetchResponse =
-        link.call(ApiKey::OffsetFetch, OFFSET_FETCH, &request).await?;
+    let answer: OffsetFetchResponse = link.call(ApiKey::OffsetFetch, version, &request).await?;
     let group = answer.groups.into_iter().next().filter(|group| group.error_code == 0)?;
     let topic = group.topics.into_iter().next()?;
     topic

@@ -141,13 +141,28 @@ impl Link {
             let outcome = tokio::time::timeout(PATIENCE, answering).await.ok()?;
             return decode(outcome, version);
         };
+        self.begin_late(late, frame);
+        sleep(GIVES_UP).await;
+        None
+    }
+
+    /// A request that is on its way for so long that nobody waits for its answer.
+    pub(super) fn send_late(
+        &self,
+        late: Duration,
+        key: ApiKey,
+        version: i16,
+        request: &impl Encodable,
+    ) {
+        self.begin_late(late, frame(key, version, request));
+    }
+
+    fn begin_late(&self, late: Duration, frame: Bytes) {
         let other = self.client.another();
         task::spawn("sim-late", async move {
             sleep(late).await;
             drop(other.begin_frame(frame).await);
         });
-        sleep(GIVES_UP).await;
-        None
     }
 
     pub(super) async fn create(&self, topic: &'static str) {

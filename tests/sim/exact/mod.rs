@@ -9,6 +9,7 @@ mod fencing;
 mod group;
 mod history;
 mod link;
+pub(crate) mod members;
 mod pipeline;
 mod producer;
 mod transactor;

@@ -33,6 +33,9 @@ pub(super) mod code {
     pub(crate) const MEMBER_ID_REQUIRED: i16 = 79;
     pub(crate) const FENCED_INSTANCE: i16 = 82;
     pub(crate) const PRODUCER_FENCED: i16 = 90;
+    pub(crate) const FENCED_MEMBER_EPOCH: i16 = 110;
+    pub(crate) const UNRELEASED_INSTANCE: i16 = 111;
+    pub(crate) const STALE_MEMBER_EPOCH: i16 = 113;
 }
 
 /// Tries of one request before its sender gives up.
