@@ -13,6 +13,7 @@ use crate::groups::Groups;
 use crate::log;
 use crate::manifest::client::ManifestClient;
 use crate::record::validate::RecordValidator;
+use crate::share::SharePartitions;
 use crate::share::persister::Persister;
 use crate::transactions::Transactions;
 
@@ -33,6 +34,8 @@ pub struct Context {
     pub groups: Groups,
     /// What is kept of share groups' partitions.
     pub persister: Persister,
+    /// The partitions led here, as share groups see them.
+    pub share: SharePartitions,
     /// Incremental fetches.
     pub fetch_sessions: FetchSessions,
     /// Transactional ids, and ids for idempotent producers.

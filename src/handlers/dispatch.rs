@@ -61,15 +61,12 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         ApiKey::DescribeProducers => {
             answer(&header, body, |request| describe_producers::handle(session, request)).await
         }
-        ApiKey::InitProducerId => {
-            let init = |request| init_producer_id::handle(session, version, request);
-            answer(&header, body, init).await
-        }
         ApiKey::FindCoordinator => {
             let find = |request| find_coordinator::handle(session, version, request);
             answer(&header, body, find).await
         }
-        ApiKey::AddPartitionsToTxn
+        ApiKey::InitProducerId
+        | ApiKey::AddPartitionsToTxn
         | ApiKey::AddOffsetsToTxn
         | ApiKey::EndTxn
         | ApiKey::WriteTxnMarkers
@@ -95,6 +92,8 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
         | ApiKey::ConsumerGroupDescribe
         | ApiKey::ShareGroupHeartbeat
         | ApiKey::ShareGroupDescribe
+        | ApiKey::ShareFetch
+        | ApiKey::ShareAcknowledge
         | ApiKey::DescribeShareGroupOffsets
         | ApiKey::AlterShareGroupOffsets
         | ApiKey::DeleteShareGroupOffsets
@@ -115,6 +114,10 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
 async fn transaction(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
     let version = header.version;
     match header.key {
+        ApiKey::InitProducerId => {
+            let init = |request| init_producer_id::handle(session, version, request);
+            answer(header, body, init).await
+        }
         ApiKey::AddPartitionsToTxn => {
             let add = |request| add_partitions::handle(session, version, request);
             answer(header, body, add).await

@@ -10,7 +10,9 @@ use crate::protocol::ErrorCode;
 use crate::protocol::StrBytes;
 use crate::protocol::produce::{PartitionProduceResponse, RecordError};
 use crate::record;
-use crate::share::persister;
+use crate::share;
+use crate::share::partition::AckError;
+use crate::share::{persister, sessions};
 use crate::state_topic;
 use crate::transactions;
 use crate::wal;
@@ -174,6 +176,40 @@ pub(super) fn of_persister(error: persister::Error) -> ErrorCode {
         persister::Error::Fenced { .. } => ErrorCode::FencedStateEpoch,
         persister::Error::FencedLeader { .. } => ErrorCode::FencedLeaderEpoch,
         persister::Error::NotInitialized => ErrorCode::InvalidRequest,
+    }
+}
+
+/// The code of a share partition's refusal.
+///
+/// Source: `SharePartition.fetchPersisterError` in Apache Kafka 4.3.1.
+pub(super) fn of_share(error: &share::Error) -> ErrorCode {
+    match error {
+        share::Error::NotLeader => ErrorCode::NotLeaderOrFollower,
+        share::Error::NotLoaded => ErrorCode::UnknownTopicOrPartition,
+        share::Error::Acknowledgement(AckError::InvalidRecordState) => {
+            ErrorCode::InvalidRecordState
+        }
+        share::Error::Acknowledgement(AckError::InvalidRequest) => ErrorCode::InvalidRequest,
+        share::Error::State(error) => match error {
+            persister::Error::NotAvailable
+            | persister::Error::NotCoordinator
+            | persister::Error::Loading => ErrorCode::CoordinatorNotAvailable,
+            persister::Error::Fenced { .. } | persister::Error::FencedLeader { .. } => {
+                ErrorCode::NotLeaderOrFollower
+            }
+            persister::Error::NotInitialized => ErrorCode::UnknownServerError,
+        },
+        share::Error::Log(error) => of_log(error),
+    }
+}
+
+/// The code of a request that does not go with its share session.
+pub(super) fn of_share_session(error: sessions::Error) -> ErrorCode {
+    match error {
+        sessions::Error::NotFound => ErrorCode::ShareSessionNotFound,
+        sessions::Error::InvalidEpoch => ErrorCode::InvalidShareSessionEpoch,
+        sessions::Error::LimitReached => ErrorCode::ShareSessionLimitReached,
+        sessions::Error::InvalidRequest => ErrorCode::InvalidRequest,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -11,6 +11,7 @@ use super::{Context, dispatch, produce};
 use crate::protocol::frame::ResponseFrame;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::{self, ApiKey, bounds};
+use crate::share;
 
 /// What one connection is.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Session {
     pub(super) listener: Arc<str>,
     /// Where the client is, as Kafka shows addresses.
     pub(super) client_host: String,
+    /// Share sessions that the connection opens end with it.
+    share: OnceLock<share::Connection>,
 }
 
 /// What became of a request.
@@ -74,7 +77,7 @@ impl Session {
     /// A new connection on the listener of that name.
     #[must_use]
     pub fn new(context: Arc<Context>, listener: Arc<str>) -> Self {
-        Self { context, listener, client_host: String::new() }
+        Self { context, listener, client_host: String::new(), share: OnceLock::new() }
     }
 
     /// Says where the client is.
@@ -82,6 +85,11 @@ impl Session {
     pub fn from(mut self, client: IpAddr) -> Self {
         self.client_host = format!("/{client}");
         self
+    }
+
+    /// What share sessions know the connection by.
+    pub(super) fn share_connection(&self) -> &share::Connection {
+        self.share.get_or_init(|| self.context.share.connection())
     }
 
     /// Waits until the log has room for more bytes. Cancel-safe.

@@ -29,9 +29,10 @@ use crate::object::Store;
 use crate::object::build::{self, Purpose};
 use crate::object::probe::{Abilities, probe};
 use crate::object::retry::{Getter, Putter};
+use crate::share::SharePartitions;
 use crate::share::persister::Persister;
 use crate::transactions::Transactions;
-use crate::{log, schema_registry, state_topic, telemetry, wal};
+use crate::{log, schema_registry, share, state_topic, telemetry, wal};
 
 /// The parts of a running broker.
 #[derive(Debug)]
@@ -276,6 +277,21 @@ impl Materials {
         Persister::start(self.state_parts(coordinator, registry), spec, updates)
     }
 
+    fn share(
+        &self,
+        coordinator: &Coordinator,
+        registry: &Registry,
+        persister: &Persister,
+    ) -> SharePartitions {
+        SharePartitions::start(share::Parts {
+            cluster: Arc::new(coordinator.clone()),
+            registry: registry.clone(),
+            persister: persister.clone(),
+            clock: Arc::clone(&self.clock),
+            config: self.config.share_groups.clone(),
+        })
+    }
+
     fn state_parts(&self, coordinator: &Coordinator, registry: &Registry) -> state_topic::Parts {
         state_topic::Parts {
             cluster: Arc::new(coordinator.clone()),
@@ -320,6 +336,7 @@ impl Materials {
         let slots = self.config.server.fetch_session_slots;
         let persister = self.persister(coordinator, registry);
         let groups = self.groups(coordinator, registry, &persister);
+        let share = self.share(coordinator, registry, &persister);
         Arc::new(Context {
             broker: self.config.node.broker_id,
             config: Arc::clone(&self.config),
@@ -330,6 +347,7 @@ impl Materials {
             transactions: self.transactions(coordinator, registry, &groups),
             groups,
             persister,
+            share,
             validator: Arc::new(schemas.clone()),
             clock: Arc::clone(&self.clock),
             rng: self.rng.clone(),

@@ -53,6 +53,8 @@ pub enum ApiKey {
     DescribeTopicPartitions = 75,
     ShareGroupHeartbeat = 76,
     ShareGroupDescribe = 77,
+    ShareFetch = 78,
+    ShareAcknowledge = 79,
     DescribeShareGroupOffsets = 90,
     AlterShareGroupOffsets = 91,
     DeleteShareGroupOffsets = 92,
@@ -83,7 +85,7 @@ pub struct Api {
 /// Produce is advertised from 0 although 3 is the first version left: librdkafka takes a higher minimum for a broker
 /// without compression (KAFKA-18659).
 #[rustfmt::skip]
-pub static APIS: [Api; 47] = [
+pub static APIS: [Api; 49] = [
     api(ApiKey::Produce, "Produce", (3, 13), 9, &shapes::PRODUCE).advertised_from(0),
     api(ApiKey::Fetch, "Fetch", (4, 18), 12, &shapes::FETCH),
     api(ApiKey::ListOffsets, "ListOffsets", (1, 10), 6, &shapes::LIST_OFFSETS),
@@ -128,6 +130,8 @@ pub static APIS: [Api; 47] = [
     api(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions", (0, 0), 0, &shapes::DESCRIBE_TOPIC_PARTITIONS),
     api(ApiKey::ShareGroupHeartbeat, "ShareGroupHeartbeat", (1, 1), 0, &shapes::SHARE_GROUP_HEARTBEAT).unadvertised(),
     api(ApiKey::ShareGroupDescribe, "ShareGroupDescribe", (1, 1), 0, &shapes::SHARE_GROUP_DESCRIBE).unadvertised(),
+    api(ApiKey::ShareFetch, "ShareFetch", (1, 1), 0, &shapes::SHARE_FETCH).unadvertised(),
+    api(ApiKey::ShareAcknowledge, "ShareAcknowledge", (1, 1), 0, &shapes::SHARE_ACKNOWLEDGE).unadvertised(),
     api(ApiKey::DescribeShareGroupOffsets, "DescribeShareGroupOffsets", (0, 0), 0, &shapes::DESCRIBE_SHARE_GROUP_OFFSETS).unadvertised(),
     api(ApiKey::AlterShareGroupOffsets, "AlterShareGroupOffsets", (0, 0), 0, &shapes::ALTER_SHARE_GROUP_OFFSETS).unadvertised(),
     api(ApiKey::DeleteShareGroupOffsets, "DeleteShareGroupOffsets", (0, 0), 0, &shapes::DELETE_SHARE_GROUP_OFFSETS).unadvertised(),
@@ -223,7 +227,7 @@ mod tests {
             assert_eq!(ApiKey::from_code(api.key.code()), Some(api.key));
             assert_eq!(api.key.name(), format!("{:?}", api.key));
         }
-        assert_eq!(ApiKey::from_code(78), None, "ShareFetch is not served yet");
+        assert_eq!(ApiKey::from_code(83), None, "state of share groups is no other broker's business");
         assert_eq!(ApiKey::from_code(-1), None);
     }
 

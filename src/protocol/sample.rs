@@ -64,6 +64,8 @@ pub fn visit(key: ApiKey, visitor: &mut impl Visitor) {
         ApiKey::ConsumerGroupDescribe => visitor.visit::<k::ConsumerGroupDescribeRequest>(),
         ApiKey::ShareGroupHeartbeat => visitor.visit::<k::ShareGroupHeartbeatRequest>(),
         ApiKey::ShareGroupDescribe => visitor.visit::<k::ShareGroupDescribeRequest>(),
+        ApiKey::ShareFetch => visitor.visit::<k::ShareFetchRequest>(),
+        ApiKey::ShareAcknowledge => visitor.visit::<k::ShareAcknowledgeRequest>(),
         ApiKey::DescribeShareGroupOffsets => {
             visitor.visit::<k::DescribeShareGroupOffsetsRequest>();
         }

@@ -275,6 +275,37 @@ pub(super) static SHARE_GROUP_HEARTBEAT: Struct =
 
 pub(super) static SHARE_GROUP_DESCRIBE: Struct = shape(&[TEXTS, BOOL]);
 
+pub(super) static SHARE_FETCH: Struct = shape(&[
+    TEXT.nullable(),
+    TEXT.nullable(),
+    I32,
+    I32,
+    I32,
+    I32,
+    I32,
+    I32,
+    array::<k::share_fetch_request::FetchTopic>(&SHARE_FETCH_TOPIC),
+    array::<k::share_fetch_request::ForgottenTopic>(&ID_AND_PARTITIONS),
+]);
+static SHARE_FETCH_TOPIC: Struct =
+    shape(&[UUID, array::<k::share_fetch_request::FetchPartition>(&SHARE_FETCH_PARTITION)]);
+static SHARE_FETCH_PARTITION: Struct =
+    shape(&[I32, array::<k::share_fetch_request::AcknowledgementBatch>(&SHARE_BATCH)]);
+static SHARE_BATCH: Struct = shape(&[I64, I64, I8S]);
+
+pub(super) static SHARE_ACKNOWLEDGE: Struct = shape(&[
+    TEXT.nullable(),
+    TEXT.nullable(),
+    I32,
+    array::<k::share_acknowledge_request::AcknowledgeTopic>(&SHARE_ACKNOWLEDGE_TOPIC),
+]);
+static SHARE_ACKNOWLEDGE_TOPIC: Struct = shape(&[
+    UUID,
+    array::<k::share_acknowledge_request::AcknowledgePartition>(&SHARE_ACKNOWLEDGE_PARTITION),
+]);
+static SHARE_ACKNOWLEDGE_PARTITION: Struct =
+    shape(&[I32, array::<k::share_acknowledge_request::AcknowledgementBatch>(&SHARE_BATCH)]);
+
 pub(super) static DESCRIBE_SHARE_GROUP_OFFSETS: Struct = shape(&[array::<
     k::describe_share_group_offsets_request::DescribeShareGroupOffsetsRequestGroup,
 >(&SHARE_OFFSETS_GROUP)]);

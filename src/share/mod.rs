@@ -2,11 +2,43 @@
 //! a group does with one.
 //!
 //! A group's coordinator has the state of a partition initialised before it gives the partition out, and deleted before the
-//! group goes. [`persister`] is the way in, `machine` one shard's state. [`partition`] decides who is given which records.
+//! group goes. [`persister`] is the way in, `machine` one shard's state. [`partition`] decides who is given which records;
+//! [`SharePartitions`] has those of this broker, [`fetch`](mod@fetch) has members wait for records, and [`sessions`] remember
+//! what they read.
 //!
 //! Source: `ShareCoordinatorShard`, `DefaultStatePersister`, `SharePartition` in Apache Kafka 4.3.1.
 
+mod batches;
 mod combine;
+pub mod fetch;
+mod led;
 mod machine;
 pub mod partition;
 pub mod persister;
+mod service;
+pub mod sessions;
+
+pub use service::{Connection, Parts, SharePartitions};
+
+use self::partition::AckError;
+use crate::log;
+
+/// What a share partition can answer besides yes.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// `NOT_LEADER_OR_FOLLOWER`: its state is another's now, or was begun anew.
+    #[error("the share partition is not led here any more")]
+    NotLeader,
+    /// `UNKNOWN_TOPIC_OR_PARTITION`: nothing was fetched from it.
+    #[error("the share partition is not read here")]
+    NotLoaded,
+    /// Nothing was acknowledged.
+    #[error(transparent)]
+    Acknowledgement(#[from] AckError),
+    /// What is kept of it could not be read or changed.
+    #[error(transparent)]
+    State(#[from] persister::Error),
+    /// Its log could not be read.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+}

@@ -6,6 +6,8 @@ mod membership;
 mod offset_fetch;
 mod offsets;
 mod share;
+mod share_acknowledge;
+mod share_fetch;
 mod share_offsets;
 mod txn_offsets;
 
@@ -59,6 +61,12 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
         }
         ApiKey::ShareGroupDescribe => {
             answer(header, body, |request| share::describe(session, request)).await
+        }
+        ApiKey::ShareFetch => {
+            answer(header, body, |request| share_fetch::fetch(session, request)).await
+        }
+        ApiKey::ShareAcknowledge => {
+            answer(header, body, |request| share_acknowledge::acknowledge(session, request)).await
         }
         ApiKey::DescribeShareGroupOffsets => {
             answer(header, body, |request| share_offsets::describe(session, request)).await

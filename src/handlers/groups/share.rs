@@ -37,12 +37,17 @@ pub(super) async fn heartbeat(
 /// The longest member id, in the characters of Java: units of UTF-16.
 const MEMBER_ID_CHARS_MAX: usize = 36;
 
+/// Whether a member can have the id.
+pub(super) fn is_member_id(text: &str) -> bool {
+    !text.is_empty() && text.encode_utf16().count() <= MEMBER_ID_CHARS_MAX
+}
+
 /// What is wrong with the request itself, in Kafka's words, if it has any, and order.
 fn check(request: &ShareGroupHeartbeatRequest) -> Result<(), Option<&'static str>> {
     let said = |text: Option<&str>| text.is_none_or(|text| !text.trim().is_empty());
     let names_topics = request.subscribed_topic_names.as_ref().is_some_and(|all| !all.is_empty());
     let member_id = request.member_id.as_str();
-    if member_id.is_empty() || member_id.encode_utf16().count() > MEMBER_ID_CHARS_MAX {
+    if !is_member_id(member_id) {
         return Err(None);
     }
     let wrong = match request.member_epoch {
