@@ -14,7 +14,7 @@ use crate::protocol::{ApiKey, ErrorCode};
 
 /// Features that clients look for, and the level of each that is built and in force; 0: not built.
 const FEATURES: [(&str, i16); 3] =
-    [("group.version", 1), ("share.version", 0), ("transaction.version", 2)];
+    [("group.version", 1), ("share.version", 1), ("transaction.version", 2)];
 
 pub(super) fn handle(
     scope: &Scope<'_>,
@@ -32,8 +32,7 @@ pub(super) fn handle(
     if version >= 3 && !names_itself {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
     }
-    let advertised = APIS.iter().filter(|api| api.advertised);
-    let response = ApiVersionsResponse::default().with_api_keys(advertised.map(range).collect());
+    let response = ApiVersionsResponse::default().with_api_keys(APIS.iter().map(range).collect());
     if version < 3 {
         return response;
     }
@@ -93,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn produce_is_advertised_from_0_and_share_groups_not_at_all() {
+    fn produce_is_advertised_from_0_and_the_state_of_share_groups_not_at_all() {
         let fake = Fake::new(&[], &[]);
         let response = handle(&fake.scope(), 0, &ApiVersionsRequest::default());
         let produce = response.api_keys.iter().find(|api| api.api_key == 0).expect("there");
         assert_eq!((produce.min_version, produce.max_version), (0, 13));
-        assert!(response.api_keys.iter().all(|api| !matches!(api.api_key, 76..=79 | 90..=92)));
+        assert!(response.api_keys.iter().all(|api| !matches!(api.api_key, 83..=87)));
         assert_eq!(unsupported().api_keys.len(), 1);
     }
 }

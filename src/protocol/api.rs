@@ -1,6 +1,6 @@
 //! Every API that this broker serves, with its versions: one table.
 //!
-//! An API that is not here is absent from ApiVersions (as is one that is marked so), and a request for it closes the connection, as Kafka does.
+//! An API that is not here is absent from ApiVersions, and a request for it closes the connection, as Kafka does.
 
 use super::shapes::{self, Struct};
 
@@ -75,8 +75,6 @@ pub struct Api {
     pub max: i16,
     /// The first flexible version (KIP-482): compact types, tagged fields, the longer headers.
     pub flexible_min: i16,
-    /// Whether ApiVersions names it: what is served but is of no use before other APIs are is not named.
-    pub advertised: bool,
     pub(super) shape: &'static Struct,
 }
 
@@ -128,13 +126,13 @@ pub static APIS: [Api; 49] = [
     api(ApiKey::ConsumerGroupDescribe, "ConsumerGroupDescribe", (0, 1), 0, &shapes::CONSUMER_GROUP_DESCRIBE),
     api(ApiKey::ListConfigResources, "ListConfigResources", (0, 1), 0, &shapes::LIST_CONFIG_RESOURCES),
     api(ApiKey::DescribeTopicPartitions, "DescribeTopicPartitions", (0, 0), 0, &shapes::DESCRIBE_TOPIC_PARTITIONS),
-    api(ApiKey::ShareGroupHeartbeat, "ShareGroupHeartbeat", (1, 1), 0, &shapes::SHARE_GROUP_HEARTBEAT).unadvertised(),
-    api(ApiKey::ShareGroupDescribe, "ShareGroupDescribe", (1, 1), 0, &shapes::SHARE_GROUP_DESCRIBE).unadvertised(),
-    api(ApiKey::ShareFetch, "ShareFetch", (1, 1), 0, &shapes::SHARE_FETCH).unadvertised(),
-    api(ApiKey::ShareAcknowledge, "ShareAcknowledge", (1, 1), 0, &shapes::SHARE_ACKNOWLEDGE).unadvertised(),
-    api(ApiKey::DescribeShareGroupOffsets, "DescribeShareGroupOffsets", (0, 0), 0, &shapes::DESCRIBE_SHARE_GROUP_OFFSETS).unadvertised(),
-    api(ApiKey::AlterShareGroupOffsets, "AlterShareGroupOffsets", (0, 0), 0, &shapes::ALTER_SHARE_GROUP_OFFSETS).unadvertised(),
-    api(ApiKey::DeleteShareGroupOffsets, "DeleteShareGroupOffsets", (0, 0), 0, &shapes::DELETE_SHARE_GROUP_OFFSETS).unadvertised(),
+    api(ApiKey::ShareGroupHeartbeat, "ShareGroupHeartbeat", (1, 1), 0, &shapes::SHARE_GROUP_HEARTBEAT),
+    api(ApiKey::ShareGroupDescribe, "ShareGroupDescribe", (1, 1), 0, &shapes::SHARE_GROUP_DESCRIBE),
+    api(ApiKey::ShareFetch, "ShareFetch", (1, 1), 0, &shapes::SHARE_FETCH),
+    api(ApiKey::ShareAcknowledge, "ShareAcknowledge", (1, 1), 0, &shapes::SHARE_ACKNOWLEDGE),
+    api(ApiKey::DescribeShareGroupOffsets, "DescribeShareGroupOffsets", (0, 0), 0, &shapes::DESCRIBE_SHARE_GROUP_OFFSETS),
+    api(ApiKey::AlterShareGroupOffsets, "AlterShareGroupOffsets", (0, 0), 0, &shapes::ALTER_SHARE_GROUP_OFFSETS),
+    api(ApiKey::DeleteShareGroupOffsets, "DeleteShareGroupOffsets", (0, 0), 0, &shapes::DELETE_SHARE_GROUP_OFFSETS),
 ];
 
 /// No version is flexible.
@@ -148,16 +146,10 @@ const fn api(
     shape: &'static Struct,
 ) -> Api {
     let (min, max) = versions;
-    Api { key, name, advertised_min: min, min, max, flexible_min, advertised: true, shape }
+    Api { key, name, advertised_min: min, min, max, flexible_min, shape }
 }
 
 impl Api {
-    /// Share groups are advertised once their records can be fetched, too.
-    const fn unadvertised(mut self) -> Self {
-        self.advertised = false;
-        self
-    }
-
     const fn advertised_from(mut self, version: i16) -> Self {
         self.advertised_min = version;
         self
@@ -227,7 +219,11 @@ mod tests {
             assert_eq!(ApiKey::from_code(api.key.code()), Some(api.key));
             assert_eq!(api.key.name(), format!("{:?}", api.key));
         }
-        assert_eq!(ApiKey::from_code(83), None, "state of share groups is no other broker's business");
+        assert_eq!(
+            ApiKey::from_code(83),
+            None,
+            "state of share groups is no other broker's business"
+        );
         assert_eq!(ApiKey::from_code(-1), None);
     }
 

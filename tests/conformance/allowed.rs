@@ -25,7 +25,7 @@ const fn line(
 #[rustfmt::skip]
 const TABLE: &[Line] = &[
     // -- what comes with later work --
-    line("api_versions", ".*", "/api_keys/.*", "share and streams groups, security and Kafka's inner APIs are not advertised yet"),
+    line("api_versions", ".*", "/api_keys/.*", "streams groups, security and Kafka's inner APIs are not advertised yet"),
     line("api_versions", ".*", "/(supported|finalized)_features/.*", "a feature is named once it is there"),
     // -- what differs by design --
     line("metadata", "three replicas: .*", ".*", "the bucket replicates: any factor is accepted and reported in sync"),

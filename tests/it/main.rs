@@ -24,6 +24,7 @@ mod retention;
 mod schema_formats;
 mod schema_registry;
 mod serializers;
+mod shares;
 mod takeover;
 mod topics;
 mod transactions;
