@@ -202,31 +202,50 @@ fn what_is_in_transition_is_nobodys() {
 
 #[test]
 fn a_record_is_delivered_so_often_and_not_more() {
-    let release = |partition: &mut SharePartition| ack(partition, 0, 4, 2);
+    let release = |partition: &mut SharePartition| ack(partition, 0, 0, 2);
     let expire =
         |partition: &mut SharePartition| partition.expire_locks(START + LIMITS.lock).expect("due");
     for give_back in [release, expire] {
         let mut partition = partition(0, Vec::new());
         for count in 1..=LIMITS.delivery_count_limit {
-            assert_eq!(give(&mut partition, "a", &[(0, 4)], 500), [(0, 4, count)]);
+            assert_eq!(give(&mut partition, "a", &[(0, 0)], 500), [(0, 0, count)]);
             let change = give_back(&mut partition);
             let state = if count < LIMITS.delivery_count_limit { 0 } else { 4 };
-            assert_eq!(change.batches, [kept(0, 4, state, count)]);
+            assert_eq!(change.batches, [kept(0, 0, state, count)]);
             partition.written(change.ticket);
         }
-        assert_eq!(offsets(&partition), (5, 5, 5));
+        assert_eq!(offsets(&partition), (1, 1, 1));
     }
+}
+
+/// The limit is five deliveries: from the third on they are told apart.
+#[test]
+fn what_was_delivered_often_is_given_out_in_ever_smaller_pieces() {
+    let log = [(0, 9), (10, 15), (16, 19), (20, 29)];
+    let mut partition = partition(0, vec![kept(0, 1, 0, 2), kept(2, 17, 0, 3), kept(18, 19, 0, 4)]);
+    partition.set_limits(Limits { delivery_count_limit: 5, ..LIMITS });
+    // Not with others, and not with what is new.
+    assert_eq!(give(&mut partition, "a", &log, 500), [(0, 1, 3)]);
+    // Half of the pieces of ten that they came in.
+    for first in [2, 7, 12] {
+        assert_eq!(give(&mut partition, "a", &log, 500), [(first, first + 4, 4)]);
+    }
+    assert_eq!(give(&mut partition, "a", &log, 500), [(17, 17, 4)]);
+    for alone in [18, 19] {
+        assert_eq!(give(&mut partition, "a", &log, 500), [(alone, alone, 5)]);
+    }
+    assert_eq!(give(&mut partition, "a", &log, 500), [(20, 29, 1)]);
 }
 
 #[test]
 fn what_a_session_had_when_it_ended_counts_as_not_delivered() {
-    let mut partition = partition(0, vec![kept(0, 4, 0, 2)]);
-    assert_eq!(give(&mut partition, "a", &[(0, 4), (5, 9)], 500), [(0, 4, 3), (5, 9, 1)]);
+    let mut partition = partition(0, vec![kept(0, 4, 0, 1)]);
+    assert_eq!(give(&mut partition, "a", &[(0, 4), (5, 9)], 500), [(0, 4, 2), (5, 9, 1)]);
     assert_eq!(partition.release("b"), None);
     let change = partition.release("a").expect("it has some");
-    assert_eq!(change.batches, [kept(0, 4, 0, 2), kept(5, 9, 0, 0)]);
+    assert_eq!(change.batches, [kept(0, 4, 0, 1), kept(5, 9, 0, 0)]);
     partition.written(change.ticket);
-    assert_eq!(give(&mut partition, "b", &[(0, 4), (5, 9)], 500), [(0, 4, 3), (5, 9, 1)]);
+    assert_eq!(give(&mut partition, "b", &[(0, 4), (5, 9)], 500), [(0, 4, 2), (5, 9, 1)]);
 }
 
 #[test]
