@@ -47,8 +47,16 @@ async fn read(place: &Place) -> anyhow::Result<(String, State)> {
         clock: Arc::new(SystemClock),
         rng: Rng::from_os(),
     };
-    let state = Box::pin(read_state(&options)).await?;
-    Ok((cluster, state))
+    match Box::pin(read_state(&options)).await {
+        Ok(state) => Ok((cluster, state)),
+        // A listing decides nothing here but what is said.
+        Err(_) if store.list(&options.path).await.is_ok_and(|found| found.is_empty()) => {
+            anyhow::bail!(
+                "no cluster {cluster} is here: say where it lies with --data-dir or --store, and its name with --set cluster.id=NAME"
+            )
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Command {

@@ -26,7 +26,6 @@ use crate::log::{Registry, RegistryParts, Remote, RemoteParts};
 use crate::maintenance::{self, Jobs, Scheduler};
 use crate::manifest::client::{Endpoint, ManifestClient};
 use crate::object::Store;
-use crate::object::build::{self, Purpose};
 use crate::object::probe::{Abilities, probe};
 use crate::object::retry::{Getter, Putter};
 use crate::share::SharePartitions;
@@ -70,11 +69,8 @@ impl Broker {
         endpoints: BTreeMap<String, Endpoint>,
         metrics: &telemetry::Registry,
     ) -> Result<Self, Error> {
-        let Surroundings { clock, rng, store } = surroundings;
-        let store = match store {
-            Some(store) => store,
-            None => build::open(&config.store, Purpose::Serve, Arc::clone(&clock)).await?,
-        };
+        let store = surroundings.store(&config).await?;
+        let Surroundings { clock, rng, .. } = surroundings;
         let abilities = probe(&store, &rng).await?;
         let incarnation = Incarnation(rng.uuid());
         let metrics = metrics.clone();

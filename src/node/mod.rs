@@ -1,7 +1,9 @@
 //! The composition root: the only place that builds parts, connects them, and stops them in order.
 //!
-//! Start: sockets bound, then the [`Broker`] (store and probe, coordinator, a chain taken after every earlier one is
-//! recovered), then clients are served. Stop: no more clients, owed answers written, then the broker.
+//! Start: the store opened, sockets bound, then the [`Broker`] (probe, coordinator, a chain taken after every earlier one
+//! is recovered), then clients are served. Stop: no more clients, owed answers written, then the broker. So whoever waits
+//! for a directory's lock finds the addresses of the process before it free, and a process that cannot be reached never
+//! takes over a bucket.
 
 mod broker;
 mod error;
@@ -27,6 +29,7 @@ use crate::base::task;
 use crate::config::{Address, Config};
 use crate::console;
 use crate::object::Store;
+use crate::object::build::{self, Purpose};
 use crate::server::{Bound, Listeners};
 use crate::{schema_registry, server, telemetry};
 
@@ -39,6 +42,16 @@ pub struct Surroundings {
     pub rng: Rng,
     /// The store to use instead of the configured one.
     pub store: Option<Store>,
+}
+
+impl Surroundings {
+    /// The store given, else the one that is configured. Waits for a directory that another process holds.
+    async fn store(&self, config: &Config) -> Result<Store, Error> {
+        match &self.store {
+            Some(store) => Ok(store.clone()),
+            None => Ok(build::open(&config.store, Purpose::Serve, Arc::clone(&self.clock)).await?),
+        }
+    }
 }
 
 impl Default for Surroundings {
@@ -86,6 +99,8 @@ impl Node {
     pub async fn start_in(config: Config, surroundings: Surroundings) -> Result<Self, Error> {
         let config = Arc::new(config);
         let metrics = telemetry::Registry::new();
+        let store = Box::pin(surroundings.store(&config)).await?;
+        let surroundings = Surroundings { store: Some(store), ..surroundings };
         let (bound, http, registry) = bind(&config).await?;
         let addresses = Addresses {
             kafka: bound.iter().map(|bound| (bound.name.clone(), bound.address)).collect(),

@@ -32,7 +32,7 @@ pub enum OpenError {
     #[error(transparent)]
     Lock(LockError),
     /// The directory cannot be created.
-    #[error("cannot create the directory {}: {source}", path.display())]
+    #[error("cannot create the directory {}: {source}{}", path.display(), lock::advice(source))]
     Create {
         /// The directory.
         path: PathBuf,
@@ -40,6 +40,9 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+    /// There is nothing to look at.
+    #[error("there is no directory {}: say where the data lies with --data-dir or --store", .0.display())]
+    Missing(PathBuf),
     /// The directory cannot be read or synced.
     #[error("cannot open the directory: {0}")]
     Open(#[source] Error),
@@ -133,6 +136,7 @@ async fn open_directory(root: PathBuf, purpose: Purpose) -> Result<Store, OpenEr
             create_dirs(&root)?;
             own(DirectoryLock::take(&root, lock::PATIENCE).await)?
         }
+        Purpose::Inspect if !root.is_dir() => return Err(OpenError::Missing(root)),
         Purpose::Inspect => Access::ReadOnly,
     };
     match tokio::task::spawn_blocking(move || over(&root, access)).await {

@@ -4,7 +4,7 @@
 //! the process, however it ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub enum LockError {
         holder: String,
     },
     /// The file cannot be used.
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {source}{}", path.display(), advice(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -78,6 +78,22 @@ impl DirectoryLock {
     }
 }
 
+/// What a person can do about what the operating system said of a directory at start.
+pub(super) fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ": free space on this disk, then start again"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            ": give the user that runs thalweg read and write permission here, or name another directory with --data-dir"
+        }
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            ": this is no directory, name another with --data-dir"
+        }
+        _ => "",
+    }
+}
+
 fn read_holder(file: &mut File) -> String {
     let mut text = String::new();
     // Only for the message.
@@ -116,5 +132,20 @@ mod tests {
     async fn a_lock_that_cannot_be_made_names_its_path() {
         let error = DirectoryLock::take(Path::new("/nowhere/at/all"), PATIENCE).await.unwrap_err();
         assert!(error.to_string().starts_with("cannot lock /nowhere/at/all/LOCK: "), "{error}");
+    }
+
+    /// Permissions do not bind every user that runs tests, and a full disk is not at hand: the words are shown by kind.
+    #[test]
+    fn what_to_do_is_said_with_the_path() {
+        let said = |kind: ErrorKind| {
+            let (path, source) = (PathBuf::from("/data/LOCK"), io::Error::from(kind));
+            LockError::Io { path, source }.to_string()
+        };
+        let full = said(ErrorKind::StorageFull);
+        assert!(full.contains("/data/LOCK") && full.contains("free space"), "{full}");
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem] {
+            let denied = said(kind);
+            assert!(denied.contains("read and write permission here"), "{denied}");
+        }
     }
 }

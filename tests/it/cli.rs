@@ -168,16 +168,37 @@ fn slots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Also where it asks for the first one's addresses, as `serve` with no arguments does. 5 s: it waits for the directory.
 #[test]
 fn a_second_process_names_the_first() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let _broker = Settings::directory(folder.path()).start()?;
+    let broker = Settings::directory(folder.path()).start()?;
     let ready: Value = serde_json::from_slice(&std::fs::read(folder.path().join("ready.json"))?)?;
     let data = folder.path().join("data");
     let data = data.to_str().context("the path is text")?;
-    let serve = ["serve", "--data-dir", data, "--listen", "localhost:0", "--http", "localhost:0"];
+    let http = ready["http"].as_str().context("no HTTP address")?;
+    let serve = ["serve", "--data-dir", data, "--listen", &broker.address, "--http", http];
     let said = refusal(&[&serve[..], &["--registry", "none"]].concat())?;
     ensure!(said.contains(data) && said.contains(&ready["pid"].to_string()), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_named_with_what_to_do() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, missing, empty) = (path("file"), path("missing"), path("empty"));
+    std::fs::write(&file, "")?;
+    std::fs::create_dir(&empty)?;
+    let said = refusal(&["serve", "--listen", "localhost:0", "--data-dir", &file])?;
+    ensure!(said.contains(&file) && said.contains("name another with --data-dir"), "{said}");
+    for inspector in [&["slot", "list"][..], &["manifest", "show"]] {
+        let said = refusal(&[inspector, &["--data-dir", &missing]].concat())?;
+        ensure!(said.contains(&missing) && said.contains("--data-dir"), "{said}");
+    }
+    ensure!(!Path::new(&missing).exists(), "an inspector made {missing}");
+    let said = refusal(&["manifest", "show", "--data-dir", &empty, "--set", "cluster.id=mine"])?;
+    ensure!(said.contains("no cluster mine is here"), "{said}");
     Ok(())
 }
 
