@@ -44,7 +44,9 @@ pub(super) async fn acknowledge(
     }
     let mut said = Said::new();
     for topic in request.topics {
-        for partition in topic.partitions {
+        let partitions = topic.partitions.into_iter();
+        // Of which nothing is said nothing is told.
+        for partition in partitions.filter(|one| !one.acknowledgement_batches.is_empty()) {
             let tp = TopicPartition {
                 topic: TopicId(topic.topic_id),
                 partition: partition.partition_index,

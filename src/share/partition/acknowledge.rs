@@ -93,8 +93,9 @@ impl SharePartition {
         let mut before = None;
         for batch in batches {
             let spans = batch.spans()?;
+            // What was said of it already leaves it to nobody.
             if before.is_some_and(|before| batch.first <= before) {
-                return Err(AckError::InvalidRequest);
+                return Err(AckError::InvalidRecordState);
             }
             before = Some(batch.last);
             if batch.last < self.start_offset() {

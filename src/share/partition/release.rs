@@ -7,13 +7,13 @@ use super::{Change, SharePartition};
 use crate::base::offset::Offset;
 
 impl SharePartition {
-    /// The session of `member` ended: what it has not acknowledged counts as not delivered. In transition until the change is
-    /// settled. None if it has nothing.
+    /// The session of `member` ended: what it has not acknowledged is given back. That counts as a delivery, as if the member
+    /// had released it. In transition until the change is settled. None if it has nothing.
     pub fn release(&mut self, member: &str) -> Option<Change> {
         let held =
             self.runs.iter().filter(|(_, _, run)| run.is_acquired(|owner, _| owner == member));
         let planned: Vec<(i64, i64, Kind, i16)> = held
-            .map(|(first, last, run)| (first, last, Kind::Available, (run.count - 1).max(0)))
+            .map(|(first, last, run)| (first, last, self.given_back(run.count), run.count))
             .collect();
         (!planned.is_empty()).then(|| self.begin_transitions(planned))
     }

@@ -121,7 +121,7 @@ fn an_acknowledgement_that_cannot_be_right_changes_nothing() {
         ("a", vec![say(10, 19, &[-1])], Err(Request)),
         ("a", vec![say(19, 10, &[1])], Err(Request)),
         ("a", vec![say(i64::MIN, i64::MAX, &[1])], Err(Request)),
-        ("a", vec![say(10, 12, &[1]), say(12, 13, &[1])], Err(Request)),
+        ("a", vec![say(10, 12, &[1]), say(12, 13, &[1])], Err(State)),
         ("a", vec![say(15, 35, &[1])], Err(Request)),
         ("b", vec![say(10, 19, &[1])], Err(State)),
         // The last of them belongs to another.
@@ -205,7 +205,8 @@ fn a_record_is_delivered_so_often_and_not_more() {
     let release = |partition: &mut SharePartition| ack(partition, 0, 0, 2);
     let expire =
         |partition: &mut SharePartition| partition.expire_locks(START + LIMITS.lock).expect("due");
-    for give_back in [release, expire] {
+    let leave = |partition: &mut SharePartition| partition.release("a").expect("it has some");
+    for give_back in [release, expire, leave] {
         let mut partition = partition(0, Vec::new());
         for count in 1..=LIMITS.delivery_count_limit {
             assert_eq!(give(&mut partition, "a", &[(0, 0)], 500), [(0, 0, count)]);
@@ -238,14 +239,14 @@ fn what_was_delivered_often_is_given_out_in_ever_smaller_pieces() {
 }
 
 #[test]
-fn what_a_session_had_when_it_ended_counts_as_not_delivered() {
+fn what_a_session_had_when_it_ended_counts_as_delivered() {
     let mut partition = partition(0, vec![kept(0, 4, 0, 1)]);
     assert_eq!(give(&mut partition, "a", &[(0, 4), (5, 9)], 500), [(0, 4, 2), (5, 9, 1)]);
     assert_eq!(partition.release("b"), None);
     let change = partition.release("a").expect("it has some");
-    assert_eq!(change.batches, [kept(0, 4, 0, 1), kept(5, 9, 0, 0)]);
+    assert_eq!(change.batches, [kept(0, 4, 0, 2), kept(5, 9, 0, 1)]);
     partition.written(change.ticket);
-    assert_eq!(give(&mut partition, "b", &[(0, 4), (5, 9)], 500), [(0, 4, 2), (5, 9, 1)]);
+    assert_eq!(offsets(&partition).0, 0);
 }
 
 #[test]
