@@ -111,7 +111,9 @@ fn kafka_properties(dir: &Path, port: u16, controller: u16) -> String {
          advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
          log.dirs={}/data\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
-         transaction.state.log.num.partitions=1\n",
+         transaction.state.log.num.partitions=1\n\
+         share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n\
+         share.coordinator.state.topic.num.partitions=1\n",
         dir.display()
     )
 }

@@ -87,6 +87,11 @@ impl<'a> Talk<'a> {
         self
     }
 
+    /// Ends the connection of a speaker.
+    pub fn hang_up(&mut self, name: &str) {
+        self.streams.remove(name);
+    }
+
     /// Sends a request that is not answered at once. Meanwhile others speak: see [`Self::as_speaker`].
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> Sent {
         let frame = self.frame(version, request);

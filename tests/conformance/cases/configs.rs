@@ -139,6 +139,15 @@ fn change(
     IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
 }
 
+/// Sets what one group goes by.
+pub fn set_of_group<'a>(
+    group: &str,
+    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> IncrementalAlterConfigsRequest {
+    let settings = settings.into_iter().map(|(name, value)| operation(name, SET, Some(value)));
+    change(GROUP, group, settings.collect())
+}
+
 /// Records the configs of a topic that differ from their defaults.
 fn overrides(talk: &mut Talk, step: &str, version: i16, kind: i8, name: &str) {
     talk.settle();

@@ -42,6 +42,7 @@ pub mod produce;
 pub mod produce_errors;
 pub mod producers;
 pub mod reassignments;
+pub mod share_fetches;
 pub mod topic_partitions;
 pub mod transactions;
 pub mod zombies;

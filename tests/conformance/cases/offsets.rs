@@ -23,7 +23,7 @@ pub fn script(talk: &mut Talk) {
     }
 }
 
-fn before(name: &str, partition: i32, offset: i64) -> DeleteRecordsRequest {
+pub fn before(name: &str, partition: i32, offset: i64) -> DeleteRecordsRequest {
     let partition =
         DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset);
     let one = DeleteRecordsTopic::default().with_name(topic(name)).with_partitions(vec![partition]);
