@@ -79,8 +79,10 @@ pub struct PartitionImage {
     /// The log end offset when the last epoch was granted.
     pub start: Offset,
     /// Epochs with records at or above `log_start`, ascending.
-    pub epochs: Vec<EpochStart>,
+    pub epochs: Arc<[EpochStart]>,
 }
+
+const _: () = assert!(size_of::<PartitionImage>() <= 88, "idle partitions are many");
 
 impl Image {
     /// Images and grants apply in this order only.

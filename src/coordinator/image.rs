@@ -98,10 +98,10 @@ fn partition_image(partition: &Partition, state: &State) -> PartitionImage {
         leader: chain.map(|(_, broker)| broker),
         chain: chain.map(|(chain, _)| chain),
         leader_epoch: partition.leader_epoch,
-        replicas: partition.replicas.clone(),
+        replicas: partition.replicas.to_vec(),
         offline,
         log_start: partition.log_start,
         start: partition.start,
-        epochs: partition.epochs.clone(),
+        epochs: Arc::clone(&partition.epochs),
     }
 }

@@ -1,5 +1,7 @@
 //! Who leads what: sealing a chain and granting what it led, taking leases up, giving them back.
 
+use std::sync::Arc;
+
 use super::machine::Machine;
 use crate::base::ids::{ChainId, SlotId, TopicPartition};
 use crate::manifest::Error;
@@ -69,7 +71,7 @@ impl Machine {
             leader_epoch: partition.leader_epoch,
             start: partition.start,
             log_start: partition.log_start,
-            epochs: partition.epochs.clone(),
+            epochs: Arc::clone(&partition.epochs),
             replay: self.replay(partition),
         }
     }
@@ -79,10 +81,10 @@ impl Machine {
         let earlier = partition.grants.iter().filter(|grant| grant.epoch < partition.leader_epoch);
         let span = |grant: &Grant| {
             let sealed = || self.state.chains.get(&grant.chain).and_then(|chain| chain.sealed_at());
-            let mark = partition.checkpoint.filter(|mark| mark.epoch == grant.epoch);
+            let mark = partition.checkpoint.as_deref().filter(|mark| mark.epoch == grant.epoch);
             let from = mark.map_or(grant.from, |mark| mark.place.slot);
             let end =
-                grant.until.or_else(sealed).expect("an epoch follows only one that has ended");
+                grant.until().or_else(sealed).expect("an epoch follows only one that has ended");
             ChainSpan { chain: grant.chain, from, end }
         };
         earlier.map(span).filter(|span| span.from < span.end).collect()

@@ -168,7 +168,7 @@ async fn a_takeover_grants_everything_in_a_new_epoch_with_what_to_replay() {
     assert_eq!(facts(0), (a, LeaderEpoch(1), Offset(20), span(2)));
     assert_eq!(facts(1), (b, LeaderEpoch(1), Offset(9), span(0)));
     let epoch = |epoch, start| EpochStart { epoch: LeaderEpoch(epoch), start: Offset(start) };
-    assert_eq!(leases[0].epochs, [epoch(0, 0), epoch(1, 20)]);
+    assert_eq!(*leases[0].epochs, [epoch(0, 0), epoch(1, 20)]);
     assert_eq!(coordinator.acquire(new.chain).await.expect("twice is once"), leases);
     let image = coordinator.image().borrow().clone();
     assert_eq!(image.partition(&a).expect("there").chain, Some(new.chain));

@@ -104,7 +104,7 @@ fn partition() -> PartitionImage {
         offline: false,
         log_start: Offset::ZERO,
         start: Offset::ZERO,
-        epochs: Vec::new(),
+        epochs: [].into(),
     }
 }
 

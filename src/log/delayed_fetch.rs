@@ -8,14 +8,30 @@ use tokio::sync::Notify;
 
 use super::PartitionHandle;
 
-/// The waiters of one partition.
+/// The waiters of one partition: most partitions have none, and pay one pointer for it.
 #[derive(Debug, Default)]
-pub(super) struct Waiters(Vec<Arc<Notify>>);
+pub(super) struct Waiters(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting(Vec<Arc<Notify>>);
 
 impl Waiters {
     pub(super) fn wake(&self) {
-        for waiter in &self.0 {
+        for waiter in self.0.iter().flat_map(|waiting| &waiting.0) {
             waiter.notify_one();
+        }
+    }
+
+    fn add(&mut self, waiter: Arc<Notify>) {
+        self.0.get_or_insert_default().0.push(waiter);
+    }
+
+    fn remove(&mut self, gone: &Arc<Notify>) {
+        let Some(waiting) = &mut self.0 else { return };
+        waiting.0.retain(|waiter| !Arc::ptr_eq(waiter, gone));
+        if waiting.0.is_empty() {
+            // An idle partition keeps no memory for those who once waited.
+            self.0 = None;
         }
     }
 }
@@ -33,7 +49,7 @@ impl Waiter {
     pub fn register(partitions: Vec<PartitionHandle>) -> Self {
         let notify = Arc::new(Notify::new());
         for partition in &partitions {
-            partition.lock().waiters.0.push(Arc::clone(&notify));
+            partition.lock().waiters.add(Arc::clone(&notify));
         }
         Self { notify, partitions }
     }
@@ -47,12 +63,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         for partition in &self.partitions {
-            let mut state = partition.lock();
-            state.waiters.0.retain(|waiter| !Arc::ptr_eq(waiter, &self.notify));
-            if state.waiters.0.is_empty() {
-                // An idle partition keeps no memory for those who once waited.
-                state.waiters.0 = Vec::new();
-            }
+            partition.lock().waiters.remove(&self.notify);
         }
     }
 }

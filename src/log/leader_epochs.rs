@@ -2,21 +2,25 @@
 //!
 //! Source: KIP-101, KIP-320; `LeaderEpochFileCache` in Apache Kafka.
 
+use std::sync::Arc;
+
 use crate::base::ids::LeaderEpoch;
 use crate::base::offset::Offset;
 use crate::manifest::client::EpochStart;
 
 /// Epochs with their first offsets, both ascending. The last one is the current epoch.
 #[derive(Debug, Clone)]
-pub(super) struct LeaderEpochs(Vec<EpochStart>);
+pub(super) struct LeaderEpochs(Arc<[EpochStart]>);
 
 impl LeaderEpochs {
-    /// `epochs` as granted; the current one is added if it holds no records yet.
-    pub(super) fn new(mut epochs: Vec<EpochStart>, current: LeaderEpoch, start: Offset) -> Self {
-        epochs.retain(|epoch| epoch.epoch < current);
-        epochs.push(EpochStart { epoch: current, start });
-        epochs.shrink_to_fit();
-        Self(epochs)
+    /// `epochs` as granted, shared with those who told them; the current one is added if it is missing.
+    pub(super) fn new(epochs: Arc<[EpochStart]>, current: LeaderEpoch, start: Offset) -> Self {
+        let current = EpochStart { epoch: current, start };
+        if epochs.last() == Some(&current) {
+            return Self(epochs);
+        }
+        let before = epochs.iter().filter(|epoch| epoch.epoch < current.epoch).copied();
+        Self(before.chain([current]).collect())
     }
 
     /// The epoch in force.
@@ -54,7 +58,8 @@ mod tests {
     #[test]
     fn past_epochs_end_where_the_next_began() {
         let start = |epoch, start| EpochStart { epoch: LeaderEpoch(epoch), start: Offset(start) };
-        let epochs = LeaderEpochs::new(vec![start(1, 0), start(3, 10)], LeaderEpoch(5), Offset(20));
+        let epochs =
+            LeaderEpochs::new([start(1, 0), start(3, 10)].into(), LeaderEpoch(5), Offset(20));
         let ends = |asked| epochs.end_of(LeaderEpoch(asked), Offset(25)).map(|(e, o)| (e.0, o.0));
         assert_eq!(ends(0), None);
         assert_eq!(ends(1), Some((1, 10)));

@@ -320,7 +320,7 @@ impl Generation {
             let start = Start {
                 log_start: image.log_start,
                 end: image.start,
-                epochs: image.epochs.clone(),
+                epochs: Arc::clone(&image.epochs),
                 leader_epoch: image.leader_epoch,
                 producers: ProducerStates::default(),
                 aborted: TransactionIndex::default(),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -98,7 +99,7 @@ pub struct Lease {
     /// The lowest offset that is kept.
     pub log_start: Offset,
     /// Epochs with records at or above `log_start`, and this one, ascending.
-    pub epochs: Vec<EpochStart>,
+    pub epochs: Arc<[EpochStart]>,
     /// Where the state is rebuilt from: the indexes of these slots in this order, starting with an empty state and taking
     /// up the partition's checkpoint wherever one lies in a slot. Empty for a partition without history.
     pub replay: Vec<ChainSpan>,

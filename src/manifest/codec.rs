@@ -291,7 +291,7 @@ fn write_partition(out: &mut Writer, partition: &Partition) {
     });
     out.list(partition.grants.iter(), |out, grant| {
         out.i32(grant.epoch.0).chain(grant.chain).slot(grant.from);
-        out.option(grant.until, |out, until| {
+        out.option(grant.until(), |out, until| {
             out.slot(until);
         });
     });
@@ -301,7 +301,7 @@ fn write_partition(out: &mut Writer, partition: &Partition) {
 /// written.
 pub(crate) fn read_partition(bytes: &[u8]) -> Result<Partition, Malformed> {
     versioned(bytes, |r| {
-        let mut partition = Partition::new(r.list(4, Reader::broker)?);
+        let mut partition = Partition::new(r.list(4, Reader::broker)?.into_boxed_slice());
         partition.lease = r.option(Reader::chain)?;
         partition.leader_epoch = r.epoch()?;
         (partition.log_start, partition.start, partition.end) =
@@ -309,10 +309,10 @@ pub(crate) fn read_partition(bytes: &[u8]) -> Result<Partition, Malformed> {
         let since = r.option(read_mark)?;
         partition.offline = since.map(|since| Box::new(Offline { since, pinned: Vec::new() }));
         partition.epochs =
-            r.list(12, |r| Ok(EpochStart { epoch: r.epoch()?, start: r.offset()? }))?;
+            r.list(12, |r| Ok(EpochStart { epoch: r.epoch()?, start: r.offset()? }))?.into();
         partition.grants = r.list(21, |r| {
             let (epoch, chain, from) = (r.epoch()?, r.chain()?, r.slot()?);
-            Ok(Grant { epoch, chain, from, until: r.option(Reader::slot)? })
+            Ok(Grant::new(epoch, chain, from, r.option(Reader::slot)?))
         })?;
         Ok(partition)
     })

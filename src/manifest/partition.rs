@@ -1,6 +1,8 @@
 //! One partition as the manifest knows it: who leads it, where its runs lie, and from where its state can be rebuilt.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use super::chain::Place;
 use super::client::{EpochStart, PlannedRun};
@@ -58,8 +60,30 @@ pub(crate) struct Grant {
     pub(crate) epoch: LeaderEpoch,
     pub(crate) chain: ChainId,
     pub(crate) from: SlotId,
-    /// One past the slot that released it; none when the chain's end ended it, or nothing has.
-    pub(crate) until: Option<SlotId>,
+    until: Option<NonZeroU64>,
+}
+
+impl Grant {
+    /// A grant that ended as [`Grant::until`] says.
+    pub(crate) fn new(
+        epoch: LeaderEpoch,
+        chain: ChainId,
+        from: SlotId,
+        until: Option<SlotId>,
+    ) -> Self {
+        let mut grant = Self { epoch, chain, from, until: None };
+        grant.end(until);
+        grant
+    }
+
+    /// One past the slot that released it, so never 0; none when the chain's end ended it, or nothing has.
+    pub(crate) fn until(&self) -> Option<SlotId> {
+        self.until.map(|until| SlotId(until.get()))
+    }
+
+    fn end(&mut self, until: Option<SlotId>) {
+        self.until = until.and_then(|until| NonZeroU64::new(until.0));
+    }
 }
 
 /// A place in the history of a partition: its slots are ordered by epoch, then by slot.
@@ -96,11 +120,11 @@ pub(crate) struct Offline {
     pub(crate) pinned: Vec<Place>,
 }
 
-/// A partition.
+/// A partition. One that was written once and is idle costs little more than this, a grant and a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partition {
     /// Brokers that may lead it, first choice first.
-    pub(crate) replicas: Vec<BrokerId>,
+    pub(crate) replicas: Box<[BrokerId]>,
     /// The chain that leads it.
     pub(crate) lease: Option<ChainId>,
     /// The last epoch granted; -1 before the first.
@@ -113,21 +137,24 @@ pub(crate) struct Partition {
     pub(crate) end: Offset,
     /// Contradicts the manifest: nobody leads or reads it.
     pub(crate) offline: Option<Box<Offline>>,
-    /// Epochs that may have records at or above `log_start`.
-    pub(crate) epochs: Vec<EpochStart>,
+    /// Epochs that may have records at or above `log_start`; shared with the image and with the leader's own state.
+    pub(crate) epochs: Arc<[EpochStart]>,
     /// Grants from the one that `checkpoint` lies in on; all of them without a checkpoint.
     pub(crate) grants: Vec<Grant>,
     /// The last committed checkpoint.
-    pub(crate) checkpoint: Option<Mark>,
+    pub(crate) checkpoint: Option<Box<Mark>>,
     /// Runs with records at or above `log_start`, in offset order.
     pub(crate) runs: VecDeque<Run>,
     /// Bytes of `runs`.
     pub(crate) bytes: u64,
 }
 
+const _: () = assert!(size_of::<Grant>() <= 32, "every partition has one");
+const _: () = assert!(size_of::<Partition>() <= 160, "idle partitions are many");
+
 impl Partition {
     /// A partition that was never led.
-    pub(crate) fn new(replicas: Vec<BrokerId>) -> Self {
+    pub(crate) fn new(replicas: Box<[BrokerId]>) -> Self {
         Self {
             replicas,
             lease: None,
@@ -136,7 +163,7 @@ impl Partition {
             start: Offset::ZERO,
             end: Offset::ZERO,
             offline: None,
-            epochs: Vec::new(),
+            epochs: Arc::default(),
             grants: Vec::new(),
             checkpoint: None,
             runs: VecDeque::new(),
@@ -148,7 +175,7 @@ impl Partition {
     pub(crate) fn state_at(&self) -> Option<Place> {
         let first =
             || self.grants.first().map(|grant| Place { chain: grant.chain, slot: grant.from });
-        self.checkpoint.map(|checkpoint| checkpoint.place).or_else(first)
+        self.checkpoint.as_ref().map(|checkpoint| checkpoint.place).or_else(first)
     }
 
     /// `chain`, whose next slot to be committed is `from`, leads it in the next epoch.
@@ -158,29 +185,27 @@ impl Partition {
         self.lease = Some(chain);
         self.start = self.end;
         // An epoch without records says nothing that its successor does not.
-        if self.epochs.last().is_some_and(|last| last.start == self.end) {
-            self.epochs.pop();
-        }
-        push_exact(&mut self.epochs, EpochStart { epoch, start: self.end });
-        push_exact(&mut self.grants, Grant { epoch, chain, from, until: None });
+        let kept = self.epochs.iter().filter(|known| known.start != self.end).copied();
+        self.epochs = kept.chain([EpochStart { epoch, start: self.end }]).collect();
+        push_exact(&mut self.grants, Grant::new(epoch, chain, from, None));
     }
 
     /// The lease ends; `until` is one past the slot that says so, if a slot does.
     pub(crate) fn release(&mut self, until: Option<SlotId>) {
         self.lease = None;
         if let Some(grant) = self.grants.last_mut() {
-            grant.until = until;
+            grant.end(until);
         }
     }
 
     /// Takes up a committed checkpoint, unless a later one is known.
     pub(crate) fn checkpoint(&mut self, mark: Mark) {
         if self.offline.is_some()
-            || self.checkpoint.is_some_and(|known| known.order() >= mark.order())
+            || self.checkpoint.as_ref().is_some_and(|known| known.order() >= mark.order())
         {
             return;
         }
-        self.checkpoint = Some(mark);
+        self.checkpoint = Some(Box::new(mark));
         self.grants.retain(|grant| grant.epoch >= mark.epoch);
     }
 
@@ -223,7 +248,9 @@ impl Partition {
     fn settle(&mut self) {
         // As Kafka's leader epoch cache: the epoch that holds log_start is kept, those before it are not.
         let kept = self.epochs.iter().rposition(|epoch| epoch.start <= self.log_start).unwrap_or(0);
-        self.epochs.drain(..kept);
+        if kept > 0 {
+            self.epochs = self.epochs[kept..].into();
+        }
         if self.runs.capacity() > 64 && self.runs.len() < self.runs.capacity() / 4 {
             self.runs.shrink_to(self.runs.len() * 2);
         }

@@ -305,7 +305,9 @@ impl State {
         let topic = self.topic_mut(id);
         let first = topic.partitions.len();
         topic.partitions.reserve_exact(replicas.len());
-        topic.partitions.extend(replicas.into_iter().map(Partition::new));
+        topic
+            .partitions
+            .extend(replicas.into_iter().map(|on| Partition::new(on.into_boxed_slice())));
         let numbers = (0..).take(topic.partitions.len()).skip(first);
         let rows = numbers.map(|n| RowKey::Partition(TopicPartition { topic: id, partition: n }));
         self.changes.rows.extend(rows);

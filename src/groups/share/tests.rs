@@ -40,7 +40,7 @@ fn put_topic(image: &mut Image, number: u128, partitions: usize) {
         offline: false,
         log_start: Offset::ZERO,
         start: Offset::ZERO,
-        epochs: Vec::new(),
+        epochs: [].into(),
     };
     let topic = TopicImage {
         id: id(number),

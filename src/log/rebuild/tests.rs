@@ -167,7 +167,7 @@ fn lease(end: Offset, slots: u64) -> Lease {
         leader_epoch: LeaderEpoch(2),
         start: end,
         log_start: Offset::ZERO,
-        epochs: Vec::new(),
+        epochs: [].into(),
         replay: vec![ChainSpan { chain: CHAIN, from: SlotId(0), end: SlotId(slots) }],
     }
 }

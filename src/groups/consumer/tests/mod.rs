@@ -49,7 +49,7 @@ fn partition(replicas: &[i32]) -> PartitionImage {
         offline: false,
         log_start: Offset::ZERO,
         start: Offset::ZERO,
-        epochs: Vec::new(),
+        epochs: [].into(),
     }
 }
 
