@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 mod consumer;
 mod share;
+mod share_records;
 mod share_state;
 
 use super::Surroundings;
