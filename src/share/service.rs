@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::led::{Key, Led};
-use super::partition::{Acknowledgement, Limits, Loaded};
+use super::partition::{Acknowledgement, Change, Limits, Loaded};
 use super::persister::Persister;
 use super::sessions::{self, Context, Ended, FetchRequest, MemberKey, ShareSessions};
 use crate::base::clock::{SharedClock, Timestamp, sleep_until};
@@ -412,6 +412,11 @@ async fn load_state(parts: &Parts, key: Key, time: Arc<Notify>) -> Result<Arc<Le
     let settings = settings(parts, &key.group);
     if loaded.start_offset < Offset::ZERO {
         loaded.start_offset = start_of(parts, &log, settings.auto_offset_reset).await?;
+        // Kept before anything is given out: a restart must not decide anew, and pass over what came meanwhile.
+        let begins = Change::beginning(loaded.start_offset);
+        let epochs = (leader_epoch.0, loaded.state_epoch);
+        let begun = parts.persister.begin_write(&key.group, key.tp, epochs, &begins).await?;
+        begun.stable().await?;
     }
     Ok(Led::new(key, log, leader_epoch, (loaded, limits_of(&settings)), time))
 }

@@ -69,6 +69,15 @@ pub struct Change {
     pub ticket: Ticket,
 }
 
+impl Change {
+    /// Where reading begins was decided; nothing was given out yet. Nobody waits for its ticket.
+    #[must_use]
+    pub fn beginning(start_offset: Offset) -> Self {
+        let batches = Vec::new();
+        Self { start_offset, batches, delivery_complete_count: 0, ticket: Ticket(0) }
+    }
+}
+
 /// One group's view of one partition.
 #[derive(Debug)]
 pub struct SharePartition {
