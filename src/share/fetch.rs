@@ -18,6 +18,10 @@ use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
 use crate::log::{self, Isolation, ReadBounds, Waiter};
 
+/// Read of one partition for one answer. A member takes some hundred records each time, and what is read beyond them is
+/// copied in vain: clients allow 50 MiB.
+const READ_BYTES_MAX: usize = 1 << 20;
+
 /// What all partitions of a fetch share.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -153,7 +157,7 @@ impl SharePartitions {
         terms: Terms,
         answer: &mut Answer,
     ) -> bool {
-        let each = (terms.bytes_max / readings.len().max(1)).max(1);
+        let each = (terms.bytes_max / readings.len().max(1)).clamp(1, READ_BYTES_MAX);
         for reading in readings {
             let from = reading.led().state().next_fetch_offset();
             reading.led().log.warm(self.remote(), from, each).await;
