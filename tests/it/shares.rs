@@ -42,7 +42,7 @@ fn kafkas_share_consumer_is_served() -> anyhow::Result<()> {
         .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
         .args(["-cp", &format!("{}/*", jars.display())])
         .arg(program)
-        .args([&settings.listen, "implicit", "explicit", "expired", "killed"])
+        .args([&settings.listen, "implicit", "explicit", "expired", "committed", "killed"])
         .stdout(Stdio::piped())
         .spawn()
         .context("could not start java")?;
@@ -60,7 +60,7 @@ fn kafkas_share_consumer_is_served() -> anyhow::Result<()> {
     }
     let status = client.wait()?;
     ensure!(status.success(), "{status} after {done:?}\n{}", settings.log_tail());
-    ensure!(done == ["implicit", "explicit", "expired", "killed"], "{done:?}");
+    ensure!(done == ["implicit", "explicit", "expired", "committed", "killed"], "{done:?}");
     Ok(())
 }
 

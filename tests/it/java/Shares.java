@@ -47,6 +47,7 @@ public final class Shares {
                 case "implicit" -> shares.implicit();
                 case "explicit" -> shares.explicit();
                 case "expired" -> shares.expired();
+                case "committed" -> shares.committed();
                 case "killed" -> shares.killed();
                 default -> throw new IllegalArgumentException(words[at]);
             }
@@ -61,6 +62,10 @@ public final class Shares {
             List<AlterConfigOp> settings = new ArrayList<>();
             settings.add(new AlterConfigOp(
                 new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET));
+            if (name.equals("committed")) {
+                settings.add(new AlterConfigOp(
+                    new ConfigEntry("share.isolation.level", "read_committed"), AlterConfigOp.OpType.SET));
+            }
             if (name.equals("expired")) {
                 settings.add(new AlterConfigOp(
                     new ConfigEntry("share.record.lock.duration.ms", "3000"), AlterConfigOp.OpType.SET));
@@ -197,6 +202,32 @@ public final class Shares {
             late.values().forEach(error ->
                 check(error.orElse(null) instanceof InvalidRecordStateException, error.toString()));
         }
+    }
+
+    /** Of transactions only the committed ones are delivered, and those after an open one when it ends. */
+    private void committed() throws Exception {
+        Map<String, Object> settings = Map.of("bootstrap.servers", address, "transactional.id", name);
+        List<String> seen = new ArrayList<>();
+        try (var producer = new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer());
+                var member = member("implicit", 100)) {
+            producer.initTransactions();
+            for (String value : List.of("committed", "aborted", "last")) {
+                producer.beginTransaction();
+                producer.send(new ProducerRecord<>(name, value)).get();
+                if (value.equals("last")) {
+                    next(member, until()).forEach(record -> seen.add(record.value()));
+                    check(seen.equals(List.of("committed")), "while one is open: " + seen);
+                }
+                if (value.equals("aborted")) {
+                    producer.abortTransaction();
+                } else {
+                    producer.commitTransaction();
+                }
+            }
+            next(member, until()).forEach(record -> seen.add(record.value()));
+            commit(member);
+        }
+        check(seen.equals(List.of("committed", "last")), seen.toString());
     }
 
     /** The broker is killed amid it all: nothing is lost, and nothing that was acknowledged comes again. */
