@@ -48,7 +48,8 @@ pub struct Fetched {
     pub acquired: Vec<Acquired>,
 }
 
-/// What became of each partition. One that another member reads, or that has all that it may in flight, is not there.
+/// What became of each partition. One that another member reads, that has all that it may in flight, or that cannot be read
+/// for a moment, is not there.
 pub type Answer = Vec<(TopicPartition, Result<Fetched, Error>)>;
 
 /// What came of one look.
@@ -74,6 +75,7 @@ impl SharePartitions {
             match self.look(key, &led, terms, force).await {
                 Look::Enough(mut answer) => {
                     answer.extend(failed.into_iter().map(|(tp, error)| (tp, Err(error))));
+                    answer.retain(|(_, given)| !given.as_ref().is_err_and(Error::is_passing));
                     return answer;
                 }
                 Look::Moved => {}
@@ -101,11 +103,11 @@ impl SharePartitions {
         for (tp, loading) in loading {
             match tokio::time::timeout_at(deadline, loading).await {
                 Ok(Ok(loaded)) => led.push(loaded),
-                Ok(Err(error)) => {
+                Ok(Err(error)) if !error.is_passing() => {
                     failed.insert(tp, error);
                 }
-                // It goes on loading: the next fetch finds it.
-                Err(_) => {}
+                // It goes on loading, or is loaded again: the next fetch finds it.
+                Ok(Err(_)) | Err(_) => {}
             }
         }
         (led, failed)

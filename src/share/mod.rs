@@ -42,3 +42,24 @@ pub enum Error {
     #[error(transparent)]
     Log(#[from] log::Error),
 }
+
+impl Error {
+    /// Whether it may be over when asked again, with nothing for the asker to do. Clients take no such word from a fetch: a
+    /// partition is then not told of, and asked for again.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::State(error) => match error {
+                persister::Error::NotAvailable
+                | persister::Error::NotCoordinator
+                | persister::Error::Loading => true,
+                persister::Error::Fenced { .. }
+                | persister::Error::FencedLeader { .. }
+                | persister::Error::NotInitialized => false,
+            },
+            Self::Log(log::Error::Object(error)) => error.is_retriable(),
+            Self::Log(log::Error::Wal(_) | log::Error::Manifest(_)) => true,
+            Self::Log(_) | Self::NotLeader | Self::NotLoaded | Self::Acknowledgement(_) => false,
+        }
+    }
+}

@@ -19,7 +19,7 @@ use super::led::{Key, Led};
 use super::partition::{Acknowledgement, Change, Limits, Loaded};
 use super::persister::Persister;
 use super::sessions::{self, Context, Ended, FetchRequest, MemberKey, ShareSessions};
-use crate::base::clock::{SharedClock, Timestamp, sleep_until};
+use crate::base::clock::{SharedClock, Timestamp, sleep, sleep_until};
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
 use crate::base::task;
@@ -31,6 +31,11 @@ use crate::log::{self, Isolation, PartitionHandle, Registry};
 
 /// How long a load waits for its proof that the end of the log is the end (law 9).
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
+
+/// A load that fails for a passing reason is tried again, after a time that doubles. Nothing is told meanwhile.
+const LOAD_AGAIN_AFTER: Duration = Duration::from_millis(10);
+const LOAD_AGAIN_AFTER_MAX: Duration = Duration::from_millis(500);
+const LOAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// What share partitions work with.
 #[derive(Debug, Clone)]
@@ -394,7 +399,21 @@ fn settings(parts: &Parts, group: &str) -> ShareSettings {
 
 async fn load(parts: Parts, key: Key, service: Weak<Inner>) -> Result<Arc<Led>, Error> {
     let time = service.upgrade().map(|service| Arc::clone(&service.alarm.news));
-    let loaded = load_state(&parts, key, time.unwrap_or_default()).await;
+    let time = time.unwrap_or_default();
+    let (started, mut wait) = (Instant::now(), LOAD_AGAIN_AFTER);
+    let loaded = loop {
+        match load_state(&parts, key.clone(), Arc::clone(&time)).await {
+            // As a shard of the state is being replayed.
+            Err(error) if error.is_passing() && started.elapsed() < LOAD_WITHIN => {
+                sleep(wait).await;
+                wait = (wait * 2).min(LOAD_AGAIN_AFTER_MAX);
+                if service.strong_count() == 0 {
+                    break Err(error);
+                }
+            }
+            loaded => break loaded,
+        }
+    };
     // What could not be loaded is not kept: a look of the time's task forgets it.
     if loaded.is_err()
         && let Some(service) = service.upgrade()
