@@ -16,7 +16,7 @@ use super::metrics::Metrics;
 use crate::base::clock::sleep;
 use crate::base::task;
 use crate::base::watch;
-use crate::config::Listener;
+use crate::config::{Address, Listener};
 use crate::handlers::{Context, Session};
 
 /// After a failed accept (out of file descriptors): connections that end make room.
@@ -53,28 +53,58 @@ impl Bound {
     /// Binds every address that the listener's host stands for, all on one port.
     ///
     /// # Errors
-    /// The host does not resolve, or none of its addresses can be bound.
+    /// The host does not resolve, one of its addresses is another's, or none can be bound.
     pub async fn bind(listener: &Listener) -> io::Result<Self> {
-        let host = listener.address.host.as_str();
-        let mut port = listener.address.port;
-        let mut sockets: Vec<TcpListener> = Vec::new();
-        let mut failed = None;
-        for address in addresses(host, port).await? {
-            match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
-                Ok(socket) => {
-                    port = socket.local_addr()?.port();
-                    sockets.push(socket);
-                }
-                // A host without IPv6 still serves localhost on IPv4.
-                Err(error) => failed = Some(error),
+        let Address { host, port } = &listener.address;
+        let addresses = addresses(host, *port).await?;
+        let mut tries = if *port == 0 { FREE_PORT_TRIES } else { 1 };
+        let sockets = loop {
+            tries -= 1;
+            match bind_all(host, &addresses, *port).await {
+                // The port that was free on one address is not on the other: another port may be.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+                bound => break bound?,
             }
-        }
-        let Some(first) = sockets.first() else {
-            return Err(failed.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
         };
+        let first = sockets.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let address = first.local_addr()?;
         Ok(Self { name: listener.name.clone(), address, sockets })
     }
+}
+
+/// How often a port that is free on every address is looked for.
+const FREE_PORT_TRIES: usize = 16;
+
+async fn bind_all(
+    host: &str,
+    addresses: &[SocketAddr],
+    mut port: u16,
+) -> io::Result<Vec<TcpListener>> {
+    let mut sockets: Vec<TcpListener> = Vec::new();
+    let mut failed = None;
+    for address in addresses {
+        match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+            Ok(socket) => {
+                port = socket.local_addr()?.port();
+                sockets.push(socket);
+            }
+            // Half of `localhost` would be somebody else's: clients that are told it try either.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && asked(host, address) => {
+                return Err(error);
+            }
+            // A host without IPv6 still serves localhost on IPv4.
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        Some(error) if sockets.is_empty() => Err(error),
+        _ => Ok(sockets),
+    }
+}
+
+/// Whether `host` stands for this address; `127.0.0.1` is given `::1` only where that is free.
+fn asked(host: &str, address: &SocketAddr) -> bool {
+    host != "127.0.0.1" || address.is_ipv4()
 }
 
 async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -185,5 +215,28 @@ impl Acceptor {
             drop(place);
         });
         task::spawn("server-connection", served);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(host: &str, port: u16) -> Listener {
+        let address = Address { host: host.to_owned(), port };
+        Listener { name: "PLAINTEXT".to_owned(), address }
+    }
+
+    /// Its clients would talk to somebody else on the other half.
+    #[tokio::test]
+    async fn localhost_is_not_bound_by_half() {
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = other.local_addr().unwrap().port();
+        let error = Bound::bind(&listener("localhost", port)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let bound = Bound::bind(&listener("localhost", 0)).await.unwrap();
+        let port = bound.address.port();
+        assert!(bound.address.is_ipv4() && port != 0, "{}", bound.address);
+        assert!(bound.sockets.iter().all(|one| one.local_addr().unwrap().port() == port));
     }
 }
