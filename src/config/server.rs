@@ -127,7 +127,7 @@ impl ServerConfig {
         let listeners = values.listeners("listeners");
         let told = values.listeners("advertised.listeners");
         check_listeners(&listeners, values, faults);
-        check_protocols(values, faults);
+        check_protocols(&listeners, values, faults);
         let advertised_listeners = advertise(&listeners, &told, values, faults);
         Self {
             listeners,
@@ -175,17 +175,30 @@ fn check_listeners(listeners: &[Listener], values: &Values, faults: &mut Faults)
     }
 }
 
-fn check_protocols(values: &Values, faults: &mut Faults) {
+/// A name that is one of Kafka's protocols stands for it unless the map says otherwise, as in Kafka: nobody who asks for
+/// `SSL://` gets a listener in the clear.
+fn check_protocols(listeners: &[Listener], values: &Values, faults: &mut Faults) {
     const KEY: &str = "listener.security.protocol.map";
+    let mut told = BTreeSet::new();
     let text = values.text(KEY);
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         match pair.split_once(':') {
-            Some((_, protocol)) if protocol.trim().eq_ignore_ascii_case("PLAINTEXT") => {}
             Some((name, protocol)) => {
-                let what = format!("gives {name} the protocol {protocol}; only PLAINTEXT exists");
-                faults.about(KEY, values, &what);
+                told.insert(name.trim().to_ascii_uppercase());
+                if !protocol.trim().eq_ignore_ascii_case("PLAINTEXT") {
+                    let what =
+                        format!("gives {name} the protocol {protocol}; only PLAINTEXT exists");
+                    faults.about(KEY, values, &what);
+                }
             }
             None => faults.about(KEY, values, &format!("has `{pair}`, which is not NAME:PROTOCOL")),
+        }
+    }
+    for name in listeners.iter().map(|listener| listener.name.to_ascii_uppercase()) {
+        let means_another = matches!(name.as_str(), "SSL" | "SASL_PLAINTEXT" | "SASL_SSL");
+        if means_another && !told.contains(&name) {
+            let what = format!("asks for the protocol {name}; only PLAINTEXT exists");
+            faults.about("listeners", values, &what);
         }
     }
 }

@@ -155,6 +155,9 @@ fn other_machines_reach_a_listener_only_when_it_was_meant() {
     check(&[("listeners", "A://localhost:1,A://localhost:1")], &["two listeners", "twice"]);
     check(&[("listeners", "")], &["names no listener"]);
     check(&[("listener.security.protocol.map", "A:SSL")], &["only PLAINTEXT"]);
+    check(&[("listeners", "SSL://localhost:1")], &["asks for the protocol SSL"]);
+    let said = ("listener.security.protocol.map", "sasl_ssl:PLAINTEXT");
+    check(&[("listeners", "SASL_SSL://localhost:1"), said], &[]);
     check(&[("listeners", "localhost")], &["not host:port"]);
     check(&[("listeners", "::1:9092")], &["not host:port"]);
 }
