@@ -49,10 +49,12 @@ pub(crate) struct Way {
     commit: &'static str,
     is_static: bool,
     by_pattern: bool,
+    /// The group goes over to this assignor's protocol, and back, member by member.
+    changes_to: Option<&'static str>,
 }
 
 const fn way(client: &'static str, assignor: &'static str, commit: &'static str) -> Way {
-    Way { client, assignor, commit, is_static: false, by_pattern: false }
+    Way { client, assignor, commit, is_static: false, by_pattern: false, changes_to: None }
 }
 
 const fn fixed(way: Way) -> Way {
@@ -61,6 +63,10 @@ const fn fixed(way: Way) -> Way {
 
 const fn pattern(way: Way) -> Way {
     Way { by_pattern: true, ..way }
+}
+
+const fn changing(way: Way, to: &'static str) -> Way {
+    Way { changes_to: Some(to), ..way }
 }
 
 /// Each assignor, each way to commit, patterns and static members of each client that has them, at least once.
@@ -99,13 +105,17 @@ pub(crate) const WAYS: &[Way] = &[
     fixed(way("platformatic", "cooperative-sticky", "sync")),
     way("platformatic", "consumer:uniform", "each"),
     fixed(way("platformatic", "consumer:range", "auto")),
+    changing(way("java-4.3.1", "RangeAssignor", "sync"), "consumer:uniform"),
+    changing(way("confluent-kafka", "cooperative-sticky", "sync"), "consumer:range"),
 ];
 
 impl Way {
     pub(crate) fn name(&self) -> String {
         let kind = if self.is_static { ", static" } else { "" };
         let by = if self.by_pattern { ", pattern" } else { "" };
-        format!("{} among kills: {}, {}{kind}{by}", self.client, self.assignor, self.commit)
+        let then = self.changes_to.map(|other| format!(" to {other} and back")).unwrap_or_default();
+        let (client, assignor, commit) = (self.client, self.assignor, self.commit);
+        format!("{client} among kills: {assignor}{then}, {commit}{kind}{by}")
     }
 
     /// The client of that name.
@@ -236,6 +246,9 @@ impl Scene {
     }
 
     fn play(&mut self) -> anyhow::Result<()> {
+        if let Some(other) = self.way.changes_to {
+            return self.change_over(other);
+        }
         let newer = self.way.is_newer();
         let (is_join, is_sync): (Is, Is) =
             if newer { (is_newer_join, is_newer_assigned) } else { (is_join, is_sync) };
@@ -274,6 +287,31 @@ impl Scene {
             self.wait_for_reads(&[2, 1])?;
         } else {
             self.wait_for_reads(&[1])?;
+        }
+        self.finish()
+    }
+
+    /// Two members stop, one after the other, and come back with the other protocol, and then with the first one again. The
+    /// broker is killed while the first of them comes.
+    fn change_over(&mut self, other: &'static str) -> anyhow::Result<()> {
+        let first = self.way.assignor;
+        self.start_member(0)?;
+        self.start_member(1)?;
+        self.wait_for_reads(&[0, 1])?;
+        for assignor in [other, first] {
+            self.way.assignor = assignor;
+            let comes: Is = if self.way.is_newer() { is_newer_assigned } else { is_sync };
+            for place in 0..2 {
+                leave(&mut self.members.remove(0))?;
+                if place == 0 {
+                    let gone = self.gate.await_request(comes, 0);
+                    self.start_member(place)?;
+                    self.kill_broker(&gone, "change of the protocol")?;
+                } else {
+                    self.start_member(place)?;
+                }
+                self.wait_for_reads(&[self.started - 2, self.started - 1])?;
+            }
         }
         self.finish()
     }
