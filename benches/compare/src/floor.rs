@@ -15,6 +15,8 @@ pub struct PutLatency(pub [f64; 3]);
 pub const S3_STANDARD: PutLatency = PutLatency([100.0, 195.0, 274.0]);
 /// S3 Express One Zone.
 pub const S3_EXPRESS: PutLatency = PutLatency([5.0, 10.0, 20.0]);
+/// A store without chance.
+pub const FIXED_100_MS: PutLatency = PutLatency([100.0, 100.0, 100.0]);
 
 /// p50, p99 and p99.9 in milliseconds.
 pub fn floor(put: PutLatency, flush_ms: f64) -> [f64; 3] {

@@ -6,7 +6,7 @@ use anyhow::ensure;
 
 use super::{Measured, Row};
 use crate::{
-    floor::{PutLatency, S3_EXPRESS, S3_STANDARD, floor},
+    floor::{FIXED_100_MS, PutLatency, S3_EXPRESS, S3_STANDARD, floor},
     load::paced::{Paced, Seen, producer_settings},
     report::{Better, Figure},
     stage::{Place, Stage},
@@ -39,7 +39,7 @@ const PLAIN: Latency = Latency {
     floor: None,
 };
 
-const ROWS: [Latency; 8] = [
+const ROWS: [Latency; 9] = [
     Latency { name: "latency-10k", about: "10,000 values of 1 KiB a second, 1 partition", ..PLAIN },
     Latency {
         name: "latency-s3-standard",
@@ -48,6 +48,14 @@ const ROWS: [Latency; 8] = [
         // Ten seconds have a hundred PUTs: their own median is off by five milliseconds.
         seconds: 60.0,
         floor: Some((S3_STANDARD, 100.0)),
+        ..PLAIN
+    },
+    // Without chance in the store, a few seconds show what the broker and its clients add to the floor.
+    Latency {
+        name: "latency-100ms",
+        about: "the same over a store that takes 100 ms for each PUT, default flush budget",
+        place: Place::Emulator("fixed:100ms"),
+        floor: Some((FIXED_100_MS, 100.0)),
         ..PLAIN
     },
     Latency {
