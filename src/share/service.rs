@@ -52,6 +52,9 @@ pub struct Parts {
     pub config: ShareGroupsConfig,
 }
 
+/// What a member held is given back.
+type Releasing = Shared<BoxFuture<'static, ()>>;
+
 type Loading = Shared<BoxFuture<'static, Result<Arc<Led>, Error>>>;
 
 /// The share partitions of this broker. Clones share them.
@@ -64,8 +67,10 @@ struct Inner {
     connections: AtomicU64,
     sessions: Mutex<ShareSessions>,
     led: Mutex<BTreeMap<Key, Loading>>,
-    /// Sessions that ended with their connections: what their members hold is still to be released.
-    ended: Mutex<Vec<Ended>>,
+    /// Releases of what members hold whose sessions ended with their connections: still to be begun.
+    ended: Mutex<Vec<Releasing>>,
+    /// All of them that are not through.
+    releasing: Mutex<BTreeMap<MemberKey, Releasing>>,
     alarm: Arc<Alarm>,
 }
 
@@ -112,10 +117,16 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let Some(inner) = self.partitions.upgrade() else { return };
         let ended = lock(&inner.sessions).disconnected(self.id);
-        if !ended.is_empty() {
-            lock(&inner.ended).extend(ended);
-            inner.alarm.news.notify_one();
+        if ended.is_empty() {
+            return;
         }
+        for ended in ended {
+            let key = ended.key.clone();
+            let releasing = release_later(Weak::clone(&self.partitions), ended).boxed().shared();
+            lock(&inner.releasing).insert(key, releasing.clone());
+            lock(&inner.ended).push(releasing);
+        }
+        inner.alarm.news.notify_one();
     }
 }
 
@@ -132,6 +143,7 @@ impl SharePartitions {
             connections: AtomicU64::new(0),
             led: Mutex::default(),
             ended: Mutex::default(),
+            releasing: Mutex::default(),
             alarm: Arc::clone(&alarm),
         });
         task::spawn("share-time", keep_time(Arc::downgrade(&inner), alarm, changes));
@@ -161,6 +173,15 @@ impl SharePartitions {
         request: FetchRequest,
     ) -> Result<Context, sessions::Error> {
         lock(&self.0.sessions).fetch(key, request)
+    }
+
+    /// Waits until what a member held in a session that ended with its connection is given back. Before that it must not be
+    /// given anything in another session: that would be given back too.
+    pub async fn released(&self, key: &MemberKey) {
+        let releasing = lock(&self.0.releasing).get(key).cloned();
+        if let Some(releasing) = releasing {
+            releasing.await;
+        }
     }
 
     /// Takes a ShareAcknowledge into its session.
@@ -299,9 +320,8 @@ impl SharePartitions {
     fn on_time(&self) -> Option<Duration> {
         // Whatever is locked from here on is looked at again.
         *lock(&self.0.alarm.at) = None;
-        for ended in std::mem::take(&mut *lock(&self.0.ended)) {
-            let partitions = self.clone();
-            task::spawn("share-release", async move { partitions.release(ended).await });
+        for releasing in std::mem::take(&mut *lock(&self.0.ended)) {
+            task::spawn("share-release", releasing);
         }
         let now = self.now();
         let mut next = None;
@@ -361,6 +381,15 @@ impl Inner {
         });
         current
     }
+}
+
+/// Gives back what a member held whose session ended. Holds no part while it waits to be begun.
+async fn release_later(inner: Weak<Inner>, ended: Ended) {
+    let Some(inner) = inner.upgrade() else { return };
+    let key = ended.key.clone();
+    let partitions = SharePartitions(inner);
+    partitions.release(ended).await;
+    lock(&partitions.0.releasing).remove(&key);
 }
 
 /// Does what is due, whenever it is.

@@ -36,6 +36,7 @@ pub(super) async fn fetch(session: &Session, request: ShareFetchRequest) -> Shar
     let share = &session.context.share;
     let said = said(&request.topics);
     let acknowledges = said.values().any(|batches| !batches.is_empty());
+    share.released(&key).await;
     let context = share.fetch_session(&key, session_request(session, &request, acknowledges));
     let context = match context {
         Ok(context) => context,
