@@ -15,6 +15,7 @@
 //! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
 //!   other and a bank whose money is neither made nor lost; crashed after every call of the store; and each rule of fencing;
 //! - groups of both protocols (`exact::members`), and of both at once: OneOwner, FencedCommit, GroupOffsetsMonotone;
+//! - share groups (`share`): AcceptedAgain, TwoHolders, StolenAck, CountForgotten, TooManyDeliveries, LostRecord;
 //! - liveness once faults stop, and law 1: an outage of the metadata stops no acknowledgement.
 //!
 //! Stores that lie are in here too: each lie must break a promise, or the checks would be worth nothing. Mutations of the
@@ -23,7 +24,7 @@
 //! A seed replays byte for byte: same calls of the store, same bytes, same milliseconds, in any process. A failure names
 //! its seed; `SIM_SEED=17 cargo test --test sim no_seed` replays it, `SIM_TRACE=file` with it writes every call of the store
 //! down, `SIM_SEEDS=5000` runs more seeds, `SIM_REPLAYS=200` compares more traces; for transactions the test is
-//! `no_seed_breaks_a_transaction`, for groups `no_seed_breaks_a_group`.
+//! `no_seed_breaks_a_transaction`, for groups `no_seed_breaks_a_group`, for share groups `no_seed_breaks_a_share_group`.
 
 mod audit;
 mod client;
@@ -32,6 +33,7 @@ mod history;
 mod outage;
 mod producers;
 mod recovery;
+mod share;
 mod stale;
 mod world;
 
@@ -52,6 +54,9 @@ const EXACT: u64 = 100;
 
 /// Seeds of groups of both protocols.
 const GROUPS: u64 = 200;
+
+/// Seeds of share groups.
+const SHARES: u64 = 20;
 
 /// Seeds whose transactions and groups are crashed after every call.
 const CRASHES: u64 = 2;
@@ -170,6 +175,16 @@ fn crash_everywhere(seed: u64, run: fn(u64, u64) -> Option<u64>) {
         acked += more;
     }
     assert!(acked > 0, "seed {seed}: nothing was committed");
+}
+
+#[test]
+fn a_seed_of_share_groups_replays_byte_for_byte() {
+    assert_replays(share::run, "no_seed_breaks_a_share_group");
+}
+
+#[test]
+fn no_seed_breaks_a_share_group() {
+    run_seeds(share::run, SHARES);
 }
 
 #[test]
