@@ -43,6 +43,7 @@ pub mod produce_errors;
 pub mod producers;
 pub mod reassignments;
 pub mod share_fetches;
+pub mod share_groups;
 pub mod topic_partitions;
 pub mod transactions;
 pub mod zombies;
