@@ -15,7 +15,7 @@ use thalweg::record::build::BatchBuilder;
 use thalweg::record::{Attributes, Compression, ValidBatch};
 
 use super::super::stale::plant_fence;
-use super::super::world::{WALL, on_a_runtime, start_with};
+use super::super::world::{Settings, WALL, on_a_runtime, start_with};
 use super::group::Membership;
 use super::history::Key;
 use super::link::{Identity, Isolation, Link, Protocol};
@@ -29,14 +29,20 @@ const ABORTABLE: i16 = 120;
 const INVALID_TXN_STATE: i16 = 48;
 const PROTOCOLS: [Protocol; 2] = [Protocol::Shared, Protocol::Own];
 
-/// A healthy broker with all that is needed.
-async fn a_broker() -> (Store, Broker, Link) {
+/// A healthy broker that has the input, on a store of its own, and a link to it.
+pub(super) async fn a_broker_with(settings: Settings) -> (Store, Broker, Link) {
     let clock = Arc::new(TokioClock::starting_at(WALL));
     let store = Store::new(memory(clock).raw(), Locality::Bucket);
-    let broker = start_with(SETTINGS, &store, WALL, Rng::from_seed(7)).await;
+    let broker = start_with(settings, &store, WALL, Rng::from_seed(7)).await;
     let broker = broker.expect("a healthy store");
     let link = Link::prompt(Arc::clone(broker.context()));
     link.create(INPUT).await;
+    (store, broker, link)
+}
+
+/// A healthy broker with all that is needed.
+async fn a_broker() -> (Store, Broker, Link) {
+    let (store, broker, link) = a_broker_with(SETTINGS).await;
     link.find_coordinator(0, GROUP).await;
     link.find_coordinator(1, ID).await;
     (store, broker, link)

@@ -1,16 +1,13 @@
 //! Each rule of fencing of groups by itself: what a member is told whose time is over, and that nothing of it counts.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg::base::clock::{TokioClock, sleep};
-use thalweg::base::rng::Rng;
-use thalweg::object::build::memory;
-use thalweg::object::{Locality, Store};
+use thalweg::base::clock::sleep;
 use uuid::Uuid;
 
-use super::super::super::world::{WALL, on_a_runtime, start_with};
+use super::super::super::world::on_a_runtime;
+use super::super::fencing::a_broker_with;
 use super::super::group::{Membership, fetch_offsets};
 use super::super::history::Key;
 use super::super::link::Link;
@@ -25,12 +22,7 @@ const GROUP_ID_NOT_FOUND: i16 = 69;
 /// Runs a case on a healthy broker that has the input.
 fn on_a_broker(case: impl AsyncFn(&Link, Uuid)) {
     on_a_runtime(async {
-        let clock = Arc::new(TokioClock::starting_at(WALL));
-        let store = Store::new(memory(clock).raw(), Locality::Bucket);
-        let broker = start_with(SETTINGS, &store, WALL, Rng::from_seed(7)).await;
-        let broker = broker.expect("a healthy store");
-        let link = Link::prompt(Arc::clone(broker.context()));
-        link.create(INPUT).await;
+        let (_store, broker, link) = a_broker_with(SETTINGS).await;
         let topic = broker.context().image().topic(INPUT).expect("it was created").id;
         case(&link, topic.0).await;
     });
