@@ -137,11 +137,16 @@ struct Row {
     end: Option<i64>,
     /// One at most, but of a share group.
     members: Vec<String>,
+    is_share: bool,
 }
 
 impl Row {
-    /// Records that are still to be consumed, as far as is known.
+    /// Records that are still to be consumed, as far as is known. Of a share group it is not: what was acknowledged behind
+    /// its start is told by later versions of DescribeShareGroupOffsets only (KIP-1226).
     fn lag(&self) -> Option<i64> {
+        if self.is_share {
+            return None;
+        }
         Some((self.end? - self.committed?).max(0))
     }
 }
@@ -168,6 +173,7 @@ async fn rows(
         committed: committed.get(&place).copied().filter(|offset| *offset >= 0),
         end: ends.get(&(place.0.to_owned(), place.1)).map(|end| end.0),
         members: assigned.get(&place).cloned().unwrap_or_default(),
+        is_share: details.protocol_type == SHARE,
     };
     Ok(places.into_iter().map(row).collect())
 }
@@ -221,7 +227,7 @@ impl Describe {
         let is_share = details.protocol_type == SHARE;
         let committed = offsets_of(&client, &self.group, is_share).await.with_context(failed)?;
         let rows = rows(&client, &details, &committed).await?;
-        let lag: i64 = rows.iter().filter_map(Row::lag).sum();
+        let lag = (!is_share).then(|| rows.iter().filter_map(Row::lag).sum());
         if self.target.json {
             return output::json(&self.as_json(&details, &rows, lag));
         }
@@ -232,7 +238,8 @@ impl Describe {
         if let Some(GroupEpochs { group, target }) = details.epochs {
             out.push_str(&format!("epoch     {group}, its assignment {target}\n"));
         }
-        out.push_str(&format!("members   {}\nlag       {lag}\n", details.members.len()));
+        out.push_str(&format!("members   {}\n", details.members.len()));
+        out.push_str(&format!("lag       {}\n", number(lag)));
         if !rows.is_empty() {
             let at = if is_share { "start" } else { "committed" };
             let headings = ["topic", "partition", at, "end", "lag", "member"];
@@ -255,7 +262,7 @@ impl Describe {
         output::text(&out)
     }
 
-    fn as_json(&self, details: &GroupDetails, rows: &[Row], lag: i64) -> Value {
+    fn as_json(&self, details: &GroupDetails, rows: &[Row], lag: Option<i64>) -> Value {
         let partitions = rows.iter().map(|row| {
             let mut shown = json!({
                 "topic": row.topic, "partition": row.partition, "end_offset": row.end,
@@ -497,9 +504,12 @@ mod tests {
             committed,
             end,
             members: Vec::new(),
+            is_share: false,
         };
         assert_eq!(row(Some(3), Some(10)).lag(), Some(7));
         assert_eq!(row(Some(12), Some(10)).lag(), Some(0), "the log was cut");
         assert_eq!(row(None, Some(10)).lag(), None);
+        let of_share_group = Row { is_share: true, ..row(Some(3), Some(10)) };
+        assert_eq!(of_share_group.lag(), None, "records behind the start may be done");
     }
 }
