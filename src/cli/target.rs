@@ -21,7 +21,7 @@ pub(super) struct Target {
         value_delimiter = ','
     )]
     broker: Vec<Address>,
-    /// The longest that one request may take, tries included, in seconds.
+    /// The longest that one request, or one record on its way to a broker, may take, tries included, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
     /// Print JSON, for programs.

@@ -64,6 +64,12 @@ pub enum Error {
         /// How long it had.
         after: Duration,
     },
+    /// What was to be written was not acknowledged in time: it may have been written.
+    #[error("not acknowledged within {after:?}")]
+    Overdue {
+        /// How long it had.
+        after: Duration,
+    },
     /// The broker refused.
     #[error("{code}{}{}", if .message.is_empty() { "" } else { ": " }, .message)]
     Refused {
@@ -123,7 +129,10 @@ impl Error {
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Closed { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. }
+            | Self::Closed { .. }
+            | Self::Timeout { .. }
+            | Self::Overdue { .. } => true,
             Self::Refused { code, .. } => code.is_retriable,
             Self::Unsupported { .. }
             | Self::Malformed { .. }

@@ -4,6 +4,9 @@
 //! it sends everything that is not acknowledged again, from the first on: the broker recognises what it has by producer id
 //! and sequence, as long as no more than five batches are under way (KIP-98). Without acks of all replicas there is no
 //! producer id, and one batch is under way at a time.
+//!
+//! A batch has the client's timeout from when it is handed over, as in Kafka's `delivery.timeout.ms`: waiting behind others,
+//! every try and every wait between tries count. Past it the lane fails.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use futures::stream::FuturesOrdered;
 use kafka_protocol::messages::InitProducerIdRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::produce::Acks;
 use super::{Client, check};
@@ -79,6 +82,8 @@ struct Lane {
 struct Batch {
     bytes: Bytes,
     records: u64,
+    /// When its time is over.
+    deadline: Instant,
     _room: OwnedSemaphorePermit,
 }
 
@@ -101,7 +106,8 @@ impl Producer {
         Ok(Self { client, topic, codec, acks, id, lanes: BTreeMap::new(), room })
     }
 
-    /// Hands over one batch. Waits while too much is unacknowledged, not for this batch.
+    /// Hands over one batch, whose time begins once there is room. Waits while too much is unacknowledged, not for this
+    /// batch.
     ///
     /// # Errors
     /// An earlier batch of the partition failed for good.
@@ -118,7 +124,7 @@ impl Producer {
                 sent: 0,
                 answers: FuturesOrdered::new(),
                 written: None,
-                failing_since: None,
+                failed: None,
             };
             let task = task::spawn("client-lane", lane.run(queue));
             Lane { batches, task, next_sequence: 0 }
@@ -131,7 +137,8 @@ impl Producer {
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(units);
         let room = room.await.expect("the semaphore is never closed");
-        let batch = Batch { bytes, records: records.len() as u64, _room: room };
+        let deadline = Instant::now() + self.client.options.timeout;
+        let batch = Batch { bytes, records: records.len() as u64, deadline, _room: room };
         if lane.batches.send(batch).await.is_ok() {
             return Ok(());
         }
@@ -182,8 +189,15 @@ struct Sending {
     sent: usize,
     answers: FuturesOrdered<BoxFuture<'static, Result<Offset, Error>>>,
     written: Option<Written>,
-    /// Since when no batch was acknowledged although some failed.
-    failing_since: Option<Instant>,
+    /// The last failure since a batch was acknowledged.
+    failed: Option<Error>,
+}
+
+/// What happened next.
+enum Event {
+    Acknowledged(Offset),
+    /// None: the caller is done.
+    Batch(Option<Batch>),
 }
 
 impl Sending {
@@ -195,31 +209,29 @@ impl Sending {
         let rng = self.client.options.rng.clone();
         let backoff =
             || Backoff::new(Duration::from_millis(50), Duration::from_secs(1), rng.clone());
-        let mut waits = backoff();
-        let mut open = true;
+        let (mut waits, mut open) = (backoff(), true);
         while open || !self.unacked.is_empty() {
-            let done = match self.send_unsent().await {
-                Err(error) => Err(error),
-                Ok(()) => tokio::select! {
-                    biased;
-                    Some(answer) = self.answers.next(), if self.sent > 0 => answer.map(Some),
-                    batch = queue.recv(), if open && self.unacked.len() < self.window => {
-                        open = batch.is_some();
-                        self.unacked.extend(batch);
-                        Ok(None)
-                    }
-                },
+            let deadline = self.unacked.front().map(|batch| batch.deadline);
+            let next = self.next(&mut queue, open);
+            let event = match deadline {
+                Some(deadline) => timeout_at(deadline, next).await.ok(),
+                None => Some(next.await),
             };
-            match done {
-                Ok(None) => {}
-                Ok(Some(base)) => {
+            match event {
+                Some(Ok(Event::Batch(batch))) => {
+                    open = batch.is_some();
+                    self.unacked.extend(batch);
+                }
+                Some(Ok(Event::Acknowledged(base))) => {
                     self.acknowledged(base);
                     waits = backoff();
                 }
-                Err(error) => {
-                    self.give_up_or_start_over(error)?;
-                    sleep(waits.next_delay()).await;
+                Some(Err(error)) => {
+                    let wait = waits.next_delay();
+                    self.give_up_or_start_over(error, wait)?;
+                    sleep(wait).await;
                 }
+                None => return Err(self.overdue()),
             }
         }
         if self.acks == Acks::None {
@@ -229,6 +241,22 @@ impl Sending {
             told.map_err(|source| Undelivered { partition, records: 0, source })?;
         }
         Ok(self.written)
+    }
+
+    /// Sends what there is and waits for the first answer, or for the next batch if there may be one.
+    async fn next(
+        &mut self,
+        queue: &mut mpsc::Receiver<Batch>,
+        open: bool,
+    ) -> Result<Event, Error> {
+        self.send_unsent().await?;
+        tokio::select! {
+            biased;
+            Some(answer) = self.answers.next(), if self.sent > 0 => answer.map(Event::Acknowledged),
+            batch = queue.recv(), if open && self.unacked.len() < self.window => {
+                Ok(Event::Batch(batch))
+            }
+        }
     }
 
     /// Puts the batches on the wire that are not, in order.
@@ -244,7 +272,7 @@ impl Sending {
     }
 
     fn acknowledged(&mut self, base: Offset) {
-        self.failing_since = None;
+        self.failed = None;
         self.sent -= 1;
         let batch = self.unacked.pop_front().expect("only what is under way is acknowledged");
         // -1: without acks, or of a duplicate whose offset the broker has forgotten.
@@ -254,20 +282,33 @@ impl Sending {
         }
     }
 
-    /// Everything unacknowledged is sent again, unless it is useless or the time is over.
-    fn give_up_or_start_over(&mut self, error: Error) -> Result<(), Undelivered> {
+    /// Everything unacknowledged is sent again after `wait`, unless that is useless or comes too late.
+    fn give_up_or_start_over(&mut self, error: Error, wait: Duration) -> Result<(), Undelivered> {
         self.client.forget_topic(&self.place.0);
         self.answers = FuturesOrdered::new();
         self.sent = 0;
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
         // A batch before it failed on the way: it is sent first now.
         let out_of_order = error.code() == Some(Code::OUT_OF_ORDER_SEQUENCE_NUMBER);
         let may_pass = error.is_retriable() || out_of_order;
-        if may_pass && since.elapsed() < self.client.options.timeout {
+        let again = Instant::now() + wait;
+        let in_time = self.unacked.front().is_none_or(|batch| again < batch.deadline);
+        if may_pass && in_time {
+            self.failed = Some(error);
             return Ok(());
         }
+        Err(self.undelivered(error))
+    }
+
+    /// The oldest batch's time is over: what failed last is why, if something did.
+    fn overdue(&mut self) -> Undelivered {
+        let after = self.client.options.timeout;
+        let error = self.failed.take().unwrap_or(Error::Overdue { after });
+        self.undelivered(error)
+    }
+
+    fn undelivered(&self, source: Error) -> Undelivered {
         let records = self.unacked.iter().map(|batch| batch.records).sum();
-        Err(Undelivered { partition: self.place.1, records, source: error })
+        Undelivered { partition: self.place.1, records, source }
     }
 }
 
@@ -296,13 +337,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sequences_wrap_to_zero() {
-        assert_eq!(after(0, 10), 10);
-        assert_eq!(after(i32::MAX, 1), 0);
-        assert_eq!(after(i32::MAX - 2, 5), 2);
-    }
-}
+mod tests;
