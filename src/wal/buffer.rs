@@ -76,6 +76,8 @@ pub(super) struct Situation {
     pub(super) local: bool,
     /// When the pace of small slots next allows one.
     pub(super) paced_until: Instant,
+    /// Before it, those whom the last put answered may be about to send what comes next.
+    pub(super) settled_at: Instant,
 }
 
 #[derive(Debug)]
@@ -258,10 +260,11 @@ impl OpenSlot {
         if !idle_closes || situation.in_flight > 0 {
             return Due::At(deadline);
         }
-        if !self.is_small() || situation.now >= situation.paced_until {
-            return Due::Now;
+        let mut idle_at = situation.settled_at;
+        if self.is_small() {
+            idle_at = idle_at.max(situation.paced_until);
         }
-        Due::At(deadline.min(situation.paced_until))
+        if situation.now >= idle_at { Due::Now } else { Due::At(deadline.min(idle_at)) }
     }
 
     /// Closes it: batches in partition order, each partition's in offset order.

@@ -50,6 +50,12 @@ impl Pace {
     }
 }
 
+/// After a put in a bucket, a chain counts as idle only when a thirty-second part of the put's time has passed. Whoever was
+/// answered by it sends what comes next within that time, and all of it takes one put: without it the first of them closes
+/// a slot, and all others wait for a second put.
+const SETTLE_PART: u32 = 32;
+const SETTLE_MAX: Duration = Duration::from_millis(4);
+
 /// What became of one slot's put.
 type Uploaded = (SlotId, Result<(), End>);
 
@@ -60,6 +66,7 @@ pub(super) struct Chain {
     previous_index_crc: u32,
     local: bool,
     pace: Pace,
+    settled_at: Instant,
 }
 
 impl Chain {
@@ -74,6 +81,7 @@ impl Chain {
             previous_index_crc: 0,
             local,
             pace: Pace { full_at: Instant::now() },
+            settled_at: Instant::now(),
         }
     }
 
@@ -136,6 +144,7 @@ impl Chain {
             in_flight: self.pending.in_flight(),
             local: self.local,
             paced_until: self.pace.next_at(),
+            settled_at: self.settled_at,
         };
         let due = match open.current.slot.due(situation) {
             Due::At(_) if open.flush => Due::Now,
@@ -176,7 +185,14 @@ impl Chain {
         let tail = Arc::new(TailSlot::new(slot, index, pieces));
         shared.parts.metrics.in_flight.inc();
         shared.parts.metrics.slot_bytes.observe(encoded.bytes as f64);
-        self.pending.sent(Sent { slot, outcome: filling.outcome, tail, row, stored: false });
+        self.pending.sent(Sent {
+            slot,
+            at: Instant::now(),
+            outcome: filling.outcome,
+            tail,
+            row,
+            stored: false,
+        });
         shared.sent.store(slot.0 + 1, Ordering::Release);
         let upload =
             Upload { shared: Arc::clone(shared), slot, payload: Payload::from(encoded.payload) };
@@ -196,7 +212,11 @@ impl Chain {
     }
 
     fn make_stable(&mut self, slot: SlotId) {
-        for Sent { slot, outcome, tail, row, .. } in self.pending.stored(slot) {
+        let now = Instant::now();
+        for Sent { slot, at, outcome, tail, row, .. } in self.pending.stored(slot) {
+            if !self.local {
+                self.settled_at = now + ((now - at) / SETTLE_PART).min(SETTLE_MAX);
+            }
             let bytes = tail.index.batches.iter().map(|batch| u64::from(batch.bytes)).sum();
             self.shared.parts.metrics.in_flight.dec();
             self.shared.parts.metrics.stable_slots.inc();

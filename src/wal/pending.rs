@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::tail::TailSlot;
 use super::{End, Error};
 use crate::base::ids::{ChainId, SlotId};
@@ -57,6 +59,8 @@ impl Stable {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) slot: SlotId,
+    /// When it was sent.
+    pub(super) at: Instant,
     pub(super) outcome: watch::Sender<Outcome>,
     pub(super) tail: Arc<TailSlot>,
     pub(super) row: SlotRow,

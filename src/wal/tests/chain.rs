@@ -79,6 +79,34 @@ async fn the_pace_holds_small_slots_and_no_others() {
     assert_eq!(taken(32).await, Duration::ZERO, "a slot of 32 batches waited");
 }
 
+/// In a bucket, those who are answered by one put and go on at once share the next, though the first of them comes to an
+/// idle chain; who comes to a chain that has been idle for a while waits for nobody.
+#[tokio::test(start_paused = true)]
+async fn what_follows_an_answer_takes_one_put() {
+    let rig = Rig::new(Settings { flush: ms(100), ..settings() });
+    let slow = Fault::Hang { wait: ms(64), applied: true };
+    rig.script(Op::Put, 0, slow, 1);
+    let first = rig.join_with(Budget::WhenIdle).expect("an open chain");
+    first.wait().await.expect("an open chain");
+    let begin = Instant::now();
+    let followers: Vec<Stable> = {
+        let mut followers = vec![rig.join_with(Budget::WhenIdle).expect("an open chain")];
+        sleep(ms(1)).await;
+        followers.push(rig.join_with(Budget::WhenIdle).expect("an open chain"));
+        followers
+    };
+    for stable in followers {
+        stable.wait().await.expect("an open chain");
+    }
+    assert_eq!(rig.puts(), 2, "the two share a put");
+    let waited = begin.elapsed();
+    assert!(ms(2) <= waited && waited <= ms(3), "a thirty-second part of the last put: {waited:?}");
+    sleep(ms(10)).await;
+    let begin = Instant::now();
+    rig.join_with(Budget::WhenIdle).expect("open").wait().await.expect("an open chain");
+    assert_eq!(begin.elapsed(), Duration::ZERO, "an idle chain waits for nobody");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_waited_for_under_the_same_name() {
     let rig = Rig::new(settings());

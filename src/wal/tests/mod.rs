@@ -204,6 +204,10 @@ impl Rig {
 
     /// Joins a batch to the open slot.
     fn try_join(&self) -> Result<Stable, Error> {
+        self.join_with(Budget::Within(ms(10)))
+    }
+
+    fn join_with(&self, budget: Budget) -> Result<Stable, Error> {
         let mut builder = BatchBuilder::new(Compression::None);
         builder.push_value(Timestamp(1), None, Some(b"value"));
         let batch = builder.build();
@@ -214,7 +218,7 @@ impl Rig {
             base_offset: Offset(*next),
             batch: &batch,
             marker: Marker::NONE,
-            budget: Budget::Within(ms(10)),
+            budget,
         })?;
         *next += 1;
         Ok(stable)
