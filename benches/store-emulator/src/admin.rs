@@ -1,6 +1,6 @@
 //! `/_emulator/`: the ledger, and the levers of latency and faults.
 //!
-//! `GET stats`; `POST reset`, `POST clear`, `POST outage?seconds=30&mode=refuse|hang`, `POST outage/end`,
+//! `GET stats`; `GET puts` (key and drawn latency of each PutObject since the last reset); `POST reset`, `POST clear`, `POST outage?seconds=30&mode=refuse|hang`, `POST outage/end`,
 //! `POST profile?name=s3-standard`, `POST faults?errors=0.05&stalls=0.01&stall_ms=2000&conflicts=0&lost_replies=0`.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -17,6 +17,7 @@ pub const PREFIX: &str = "/_emulator/";
 pub fn answer(emulator: &Emulator, method: &Method, uri: &Uri) -> Response<Body> {
     let outcome = match (method.as_str(), &uri.path()[PREFIX.len()..]) {
         ("GET", "stats") => Ok(statistics(emulator)),
+        ("GET", "puts") => Ok(puts(emulator)),
         ("POST", action) => act(emulator, action, &Query::new(uri)).map(|()| "{}\n".to_owned()),
         _ => Err("no such page".to_owned()),
     };
@@ -33,6 +34,10 @@ fn statistics(emulator: &Emulator) -> String {
     let (objects, bytes) = emulator.objects.totals();
     let statement = emulator.ledger.statement(emulator.faults.profile(), objects, bytes);
     serde_json::to_string_pretty(&statement).expect("numbers and names are JSON") + "\n"
+}
+
+fn puts(emulator: &Emulator) -> String {
+    serde_json::to_string(&emulator.ledger.puts()).expect("numbers and names are JSON") + "\n"
 }
 
 fn act(emulator: &Emulator, action: &str, query: &Query) -> Result<(), String> {

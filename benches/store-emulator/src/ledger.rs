@@ -1,8 +1,12 @@
 //! Counts what was asked of the store, and what it would have cost.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -58,6 +62,17 @@ pub struct Ledger {
     faults: Mutex<FaultCounts>,
     /// Conditional writes that lost: answered 412.
     refused: AtomicU64,
+    puts: Mutex<VecDeque<Put>>,
+}
+
+/// The latest PutObject requests that are remembered.
+const PUTS_MAX: usize = 100_000;
+
+/// A PutObject, and the latency that was drawn for it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Put {
+    key: String,
+    milliseconds: f64,
 }
 
 #[derive(Debug, Default, Clone, Copy, Serialize)]
@@ -120,6 +135,20 @@ impl Ledger {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Remembers a PutObject, as it begins.
+    pub fn note_put(&self, key: &str, latency: Duration) {
+        let mut puts = self.puts.lock().expect("no holder panics");
+        if puts.len() == PUTS_MAX {
+            puts.pop_front();
+        }
+        puts.push_back(Put { key: key.to_owned(), milliseconds: latency.as_secs_f64() * 1_000.0 });
+    }
+
+    /// The PutObject requests since the start or the last reset, the latest of them, in the order in which they began.
+    pub fn puts(&self) -> Vec<Put> {
+        self.puts.lock().expect("no holder panics").iter().cloned().collect()
+    }
+
     /// Starts the count anew.
     pub fn reset(&self) {
         for counter in &self.operations {
@@ -128,6 +157,7 @@ impl Ledger {
             counter.bytes_out.store(0, Ordering::Relaxed);
         }
         self.refused.store(0, Ordering::Relaxed);
+        self.puts.lock().expect("no holder panics").clear();
         *self.faults.lock().expect("no holder panics") = FaultCounts::default();
     }
 
@@ -196,6 +226,19 @@ mod tests {
         for (index, (operation, _)) in OPERATIONS.iter().enumerate() {
             assert_eq!(*operation as usize, index);
         }
+    }
+
+    #[test]
+    fn the_latest_puts_are_remembered_until_a_reset() {
+        let ledger = Ledger::default();
+        for number in 0..=PUTS_MAX {
+            ledger.note_put(&number.to_string(), Duration::from_millis(7));
+        }
+        let puts = ledger.puts();
+        assert_eq!(puts.len(), PUTS_MAX);
+        assert_eq!(puts[0], Put { key: "1".to_owned(), milliseconds: 7.0 });
+        ledger.reset();
+        assert_eq!(ledger.puts(), []);
     }
 
     #[test]

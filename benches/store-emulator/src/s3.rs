@@ -53,10 +53,7 @@ struct Passage<'a> {
 impl Passage<'_> {
     /// Waits out the latency; an error if the request is to fail without effect.
     async fn wait(&self) -> S3Result<()> {
-        let left = self.delay.saturating_sub(self.began.elapsed());
-        if !left.is_zero() {
-            tokio::time::sleep(left).await;
-        }
+        sleep_until(self.began + self.delay).await;
         match self.fault {
             Some(Fault::SlowDown) => Err(s3_error!(SlowDown, "injected")),
             Some(Fault::Conflict) => Err(s3_error!(ConditionalRequestConflict, "injected")),
@@ -123,6 +120,21 @@ impl Face {
     }
 }
 
+/// Waits until a time, to a few microseconds: the runtime's timers count in milliseconds and are late by up to two.
+async fn sleep_until(at: Instant) {
+    const COARSE: Duration = Duration::from_millis(3);
+    let left = at.saturating_duration_since(Instant::now());
+    if left > COARSE {
+        tokio::time::sleep(left - COARSE).await;
+    }
+    let left = at.saturating_duration_since(Instant::now());
+    if !left.is_zero() {
+        tokio::task::spawn_blocking(move || std::thread::sleep(left))
+            .await
+            .expect("it only sleeps");
+    }
+}
+
 /// Reads a body into the pieces in which it arrives.
 async fn collect(body: Option<StreamingBlob>) -> S3Result<Vec<Bytes>> {
     match body {
@@ -170,6 +182,7 @@ impl S3 for Face {
         let input = request.input;
         let condition = Condition { if_none_match: input.if_none_match, if_match: input.if_match };
         let passage = self.begin(Kind::Write, condition.is_some());
+        self.emulator.ledger.note_put(&input.key, passage.delay);
         let pieces = collect(input.body).await?;
         self.count(Operation::Put, length(&pieces), 0);
         passage.wait().await?;

@@ -42,6 +42,15 @@ struct Line {
     bytes_in: u64,
 }
 
+/// A PutObject, and the latency in milliseconds that was drawn for it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Put {
+    /// The object's key.
+    pub key: String,
+    /// The latency.
+    pub milliseconds: f64,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 struct Dollars {
     requests: f64,
@@ -95,6 +104,11 @@ impl Emulator {
     /// The ledger.
     pub fn statement(&self) -> anyhow::Result<Statement> {
         Ok(serde_json::from_str(&page(self.address(), "GET", "/_emulator/stats")?)?)
+    }
+
+    /// The PutObject requests since the last reset, in the order in which they began.
+    pub fn puts(&self) -> anyhow::Result<Vec<Put>> {
+        Ok(serde_json::from_str(&page(self.address(), "GET", "/_emulator/puts")?)?)
     }
 
     /// Pulls a lever, such as `outage?seconds=30`, of the emulator at a base URL.

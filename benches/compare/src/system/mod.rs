@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{process::Process, wire::Connection};
 
-pub use emulator::Emulator;
+pub use emulator::{Emulator, Put};
 pub use kafka::KafkaInstall;
 pub use minio::Minio;
 
