@@ -4,28 +4,43 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::{allowed, talk::Answers};
+use crate::{
+    allowed,
+    talk::{Answer, Answers, Asked},
+};
 
 fn path(group: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join(format!("tests/conformance/fixtures/{group}.json"))
 }
 
+/// Answers to a run of versions: the first and the last, what was asked of an API if anything (at another version than the
+/// one that it is recorded under), and the one answer.
+type Run<'a> = ((i16, i16), Option<(i16, Option<i16>)>, &'a Value);
+
 /// Writes the answers of one group, one line for each run of versions that answered the same.
 pub fn write(group: &str, answers: &Answers) {
     let mut text = String::from("{");
     for (index, (step, versions)) in answers.iter().enumerate() {
-        let mut runs: Vec<(i16, i16, &Value)> = Vec::new();
-        for (version, answer) in versions {
+        let mut runs: Vec<Run<'_>> = Vec::new();
+        for (version, Answer { asked, value }) in versions {
+            let asked = asked.map(|of| (of.key, (of.version != *version).then_some(of.version)));
             match runs.last_mut() {
-                Some((_, last, same)) if *same == answer && *last + 1 == *version => {
-                    *last = *version
+                Some(((_, last), of, same))
+                    if *same == value && *of == asked && *last + 1 == *version =>
+                {
+                    *last = *version;
                 }
-                _ => runs.push((*version, *version, answer)),
+                _ => runs.push(((*version, *version), asked, value)),
             }
         }
-        let lines = runs.iter().map(|(first, last, answer)| {
-            format!("\n    {{\"versions\": [{first}, {last}], \"answer\": {answer}}}")
+        let lines = runs.iter().map(|((first, last), asked, answer)| {
+            let asked = match asked {
+                None => String::new(),
+                Some((key, None)) => format!("\"api\": {key}, "),
+                Some((key, Some(version))) => format!("\"api\": {key}, \"at\": {version}, "),
+            };
+            format!("\n    {{{asked}\"versions\": [{first}, {last}], \"answer\": {answer}}}")
         });
         let lines: Vec<String> = lines.collect();
         let comma = if index == 0 { "" } else { "," };
@@ -43,14 +58,15 @@ pub fn read(group: &str) -> Answers {
     });
     let steps: BTreeMap<String, Vec<Value>> =
         serde_json::from_str(&text).expect("a fixture is JSON");
+    let number = |value: &Value| value.as_i64().map(|of| i16::try_from(of).expect("16 bits"));
     let expand = |runs: Vec<Value>| {
         let mut versions = BTreeMap::new();
         for run in runs {
-            let bound = |at: usize| {
-                i16::try_from(run["versions"][at].as_i64().expect("a version")).expect("16 bits")
-            };
+            let bound = |at: usize| number(&run["versions"][at]).expect("a version");
             for version in bound(0)..=bound(1) {
-                versions.insert(version, run["answer"].clone());
+                let asked = number(&run["api"])
+                    .map(|key| Asked { key, version: number(&run["at"]).unwrap_or(version) });
+                versions.insert(version, Answer { asked, value: run["answer"].clone() });
             }
         }
         versions
@@ -79,7 +95,9 @@ pub fn differences(kafka: &Answers, ours: &Answers) -> Vec<Difference> {
             theirs.keys().chain(mine.keys()).copied().collect();
         for version in versions {
             let mut fields = Vec::new();
-            compare(String::new(), theirs.get(&version), mine.get(&version), &mut fields);
+            let value =
+                |of: &'_ BTreeMap<i16, Answer>| of.get(&version).map(|one| one.value.clone());
+            compare(String::new(), value(theirs).as_ref(), value(mine).as_ref(), &mut fields);
             for (path, kafka, ours) in fields {
                 found.entry((step.clone(), path, kafka, ours)).or_default().push(version);
             }
@@ -126,9 +144,22 @@ fn show(value: Option<&Value>) -> String {
     text.chars().take(300).collect::<String>() + "…"
 }
 
+/// What each step asks for.
+fn asked(answers: &Answers) -> Vec<(&str, i16, Option<Asked>)> {
+    let steps = answers.iter().flat_map(|(step, versions)| {
+        versions.iter().map(|(version, answer)| (step.as_str(), *version, answer.asked))
+    });
+    steps.collect()
+}
+
 /// Fails with every difference that no line of the table allows.
 pub fn hold_against_kafka(group: &str, ours: &Answers) {
-    let all = differences(&read(group), ours);
+    let kafkas = read(group);
+    assert!(
+        asked(&kafkas) == asked(ours),
+        "{group}: the script asks otherwise than Kafka was asked: tests/conformance/refresh {group}"
+    );
+    let all = differences(&kafkas, ours);
     let unexplained: Vec<&Difference> =
         all.iter().filter(|one| allowed::reason(group, one).is_none()).collect();
     let idle = allowed::idle(group, &all);

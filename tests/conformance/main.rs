@@ -11,6 +11,7 @@ mod allowed;
 mod batch;
 mod broker;
 mod cases;
+mod coverage;
 mod fixture;
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -66,6 +67,9 @@ fn settings(group: &str) -> &'static [&'static str] {
 
 macro_rules! groups {
     ($($group:ident),* $(,)?) => {
+        /// All of them, each with a fixture.
+        const GROUPS: &[&str] = &[$(stringify!($group)),*];
+
         $(
             #[test]
             fn $group() {

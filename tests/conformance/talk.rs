@@ -25,7 +25,29 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 const CLIENT_ID: &str = "conformance";
 
 /// Every recorded answer: conversation and step, then version.
-pub type Answers = BTreeMap<String, BTreeMap<i16, Value>>;
+pub type Answers = BTreeMap<String, BTreeMap<i16, Answer>>;
+
+/// What came back, in its comparable form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// To what, if it is the answer to one request as it came.
+    pub asked: Option<Asked>,
+    pub value: Value,
+}
+
+/// What a frame asks for, as its header says: API and version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    pub key: i16,
+    pub version: i16,
+}
+
+impl Asked {
+    fn of(frame: &[u8]) -> Option<Self> {
+        let number = |at: usize| Some(i16::from_be_bytes(frame.get(at..at + 2)?.try_into().ok()?));
+        Some(Self { key: number(4)?, version: number(6)? })
+    }
+}
 
 /// What came back for one frame.
 #[derive(Debug)]
@@ -36,6 +58,17 @@ pub enum Outcome {
     Closed,
     /// Nothing within [`PATIENCE`].
     Silent,
+}
+
+impl Outcome {
+    /// How it ended, whatever it says.
+    pub fn shown(&self) -> Value {
+        match self {
+            Self::Closed => json!("connection closed"),
+            Self::Silent => json!("no answer"),
+            Self::Answer(_) => json!("answered"),
+        }
+    }
 }
 
 /// A request on its way: who sent it and what its answer will carry.
@@ -109,7 +142,7 @@ impl<'a> Talk<'a> {
     {
         let version = sent.version;
         let (response, described) = self.read::<R>(sent);
-        self.record(step, version, described);
+        self.keep(step, version, Some(Asked { key: R::KEY, version }), described);
         response
     }
 
@@ -212,7 +245,7 @@ impl<'a> Talk<'a> {
     {
         let outcome = self.exchange(frame);
         let (response, described) = describe::<R>(&outcome, versions.1, self.correlation);
-        self.record(step, versions.0, described);
+        self.keep(step, versions.0, Asked::of(frame), described);
         response
     }
 
@@ -232,6 +265,7 @@ impl<'a> Talk<'a> {
     /// Sends a request that should not be answered, then one that must be, and records which of the two was.
     pub fn ask_nothing<R: Request>(&mut self, step: &str, version: i16, request: &R) {
         let first = self.frame(version, request);
+        let asked = Asked::of(&first);
         let silent = self.correlation;
         let ping = kafka_protocol::messages::ApiVersionsRequest::default();
         let both = [first, self.frame(0, &ping)].concat();
@@ -244,15 +278,26 @@ impl<'a> Talk<'a> {
             }
             Outcome::Answer(_) => json!("no answer"),
         };
-        self.record(step, version, described);
+        self.keep(step, version, asked, described);
+    }
+
+    /// Sends a request that is malformed, and records how that ended.
+    pub fn ask_badly(&mut self, step: &str, version: i16, frame: &[u8]) {
+        let described = self.exchange(frame).shown();
+        self.keep(step, version, Asked::of(frame), described);
     }
 
     /// Adds what a step showed to the record.
     pub fn record(&mut self, step: &str, version: i16, described: Value) {
-        let mut normal = self.symbols.normal(described);
-        unversion(version, &mut normal);
+        self.keep(step, version, None, described);
+    }
+
+    fn keep(&mut self, step: &str, version: i16, asked: Option<Asked>, described: Value) {
+        let mut value = self.symbols.normal(described);
+        unversion(version, &mut value);
         let step = format!("{}: {step}", self.conversation);
-        let earlier = self.answers.entry(step.clone()).or_default().insert(version, normal);
+        let answer = Answer { asked, value };
+        let earlier = self.answers.entry(step.clone()).or_default().insert(version, answer);
         assert!(earlier.is_none(), "{step} was already asked at version {version}");
     }
 

@@ -4,18 +4,16 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, CreateTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest,
     ProduceRequest, list_offsets_request::ListOffsetsTopic, metadata_request::MetadataRequestTopic,
 };
-use serde_json::json;
+use thalweg::protocol::api::APIS;
 
 use super::{fetch, from, new_topic, offset_at, produce, topic};
-use crate::{
-    batch::numbered,
-    talk::{Outcome, Talk},
-};
+use crate::{batch::numbered, talk::Talk};
 
 pub fn script(talk: &mut Talk) {
     lengths(talk);
     keys(talk);
     versions(talk);
+    without_a_body(talk);
     headers(talk);
     counts(talk);
     truncated(talk);
@@ -25,11 +23,7 @@ pub fn script(talk: &mut Talk) {
 /// Sends bytes on a new connection and records how that ended, then that the broker still answers.
 fn raw(talk: &mut Talk, conversation: &str, step: &str, frame: &[u8]) {
     talk.begin(conversation);
-    let shown = match talk.exchange(frame) {
-        Outcome::Closed => json!("connection closed"),
-        Outcome::Silent => json!("no answer"),
-        Outcome::Answer(_) => json!("answered"),
-    };
+    let shown = talk.exchange(frame).shown();
     talk.record(step, 0, shown);
     talk.begin(conversation);
     let after = talk.quiet(0, &ApiVersionsRequest::default()).is_some();
@@ -87,6 +81,18 @@ fn versions(talk: &mut Talk) {
         for version in versions {
             let frame = talk.frame_of(key, *version, 1, &[0; 32]);
             raw(talk, "unknown versions", &format!("key {key} version {version}"), &frame);
+        }
+    }
+}
+
+/// Every API at every version, of which nothing comes behind the header.
+fn without_a_body(talk: &mut Talk) {
+    for api in &APIS {
+        for version in api.advertised_min..=api.max {
+            talk.begin("without a body");
+            let header = api.request_header_version(version);
+            let frame = talk.frame_of(api.key.code(), version, header, &[]);
+            talk.ask_badly(api.name, version, &frame);
         }
     }
 }

@@ -120,6 +120,7 @@ fn refusals(talk: &mut Talk) {
     ask("leaving a group that is not there", me.at(-1));
     talk.ask("described, not there", DESCRIBE, &describe(&name));
     talk.ask("described without a name", DESCRIBE, &describe(&GroupId(text(""))));
+    talk.ask("offsets of no name", OFFSETS, &told(&GroupId(text("")), None));
 }
 
 /// As long as a member's id may be.
