@@ -15,7 +15,8 @@
 //! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
 //!   other and a bank whose money is neither made nor lost; crashed after every call of the store; and each rule of fencing;
 //! - groups of both protocols (`exact::members`), and of both at once: OneOwner, FencedCommit, GroupOffsetsMonotone;
-//! - share groups (`share`): AcceptedAgain, TwoHolders, StolenAck, CountForgotten, TooManyDeliveries, LostRecord;
+//! - share groups (`share`): AcceptedAgain, TwoHolders, StolenAck, CountForgotten, TooManyDeliveries, LostRecord; crashed after
+//!   every call of the store;
 //! - liveness once faults stop, and law 1: an outage of the metadata stops no acknowledgement.
 //!
 //! Stores that lie are in here too: each lie must break a promise, or the checks would be worth nothing. Mutations of the
@@ -198,6 +199,13 @@ fn a_transaction_crashed_anywhere_is_whole_or_not_there() {
 fn a_group_crashed_anywhere_goes_on() {
     for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
         crash_everywhere(seed, exact::members::run_crashing_after);
+    }
+}
+
+#[test]
+fn a_share_group_crashed_anywhere_goes_on() {
+    for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
+        crash_everywhere(seed, share::run_crashing_after);
     }
 }
 

@@ -135,7 +135,8 @@ pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
     (made >= calls).then_some(acked)
 }
 
-fn calls_of(stage: &Stage) -> u64 {
+/// How often the store was called.
+pub(crate) fn calls_of(stage: &Stage) -> u64 {
     let kinds = [Op::Put, Op::Get, Op::Head, Op::Delete, Op::List];
     kinds.iter().map(|op| stage.faults.count(*op, "") as u64).sum()
 }

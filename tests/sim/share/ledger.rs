@@ -135,6 +135,17 @@ impl Ledger {
         record.given.push(Given { who, count, span, until: None });
     }
 
+    /// Somebody was given a record that another let the time run out for, unless that was the last time.
+    pub(super) fn came_back(&self, place: Place, from: Who, held: &[Place]) {
+        let given = self.records.get(&place).map_or(&[][..], |record| &record.given);
+        let count = given.iter().rfind(|given| given.who == from).map_or(0, |given| given.count);
+        let is_there = held.contains(&place) || count == LIMIT;
+        assert!(
+            is_there,
+            "LostRecord: {place:?} was {from:?}'s, and does not come back: {given:?}"
+        );
+    }
+
     /// A member is about to give up what it has: of one record, or all.
     pub(super) fn lets_go(&mut self, who: Who, of: Option<Place>) {
         let now = self.now();

@@ -17,6 +17,7 @@ use kafka_protocol::protocol::StrBytes;
 use thalweg::base::clock::sleep;
 use thalweg::base::rng::Rng;
 use thalweg::node::Broker;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::client::{Client, PARTITIONS, TOPIC};
@@ -82,11 +83,57 @@ impl Member {
         Self { client, who, ledger, rng, topic, member_epoch: 0, epoch: 0, held }
     }
 
-    /// Joins, and reads.
-    pub(super) async fn run(mut self, mood: Mood) {
+    /// Joins.
+    pub(super) async fn begin(&mut self) {
         while !self.find_topic().await || !self.begin_at_the_start().await || !self.join().await {
             sleep(RETRY_AFTER).await;
         }
+    }
+
+    /// Takes what it is given, for so long, and says nothing. It keeps what it had.
+    pub(super) async fn take_for(&mut self, time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            if self.fetch(Saying::new()).await == Came::Refused {
+                sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+
+    /// Takes until it has so many records, which there are, and says nothing.
+    pub(super) async fn take(&mut self, records: usize) {
+        while self.held.len() < records {
+            self.fetch(Saying::new()).await;
+        }
+    }
+
+    /// Says of each record that it has what `word` says, and is answered. It keeps that of which there is no word.
+    pub(super) async fn say(&mut self, mut word: impl FnMut() -> Option<Say>) {
+        let mut saying = Saying::new();
+        self.held.sort_unstable();
+        self.held.dedup();
+        self.held.retain(|place| {
+            let Some(say) = word() else { return true };
+            let sent = lock(&self.ledger).says(*place, self.who, say);
+            saying.push((*place, say, sent));
+            false
+        });
+        self.acknowledge(saying).await;
+    }
+
+    /// What it was given and has said nothing of, in order.
+    pub(super) fn held(&mut self) -> &[Place] {
+        self.held.sort_unstable();
+        &self.held
+    }
+
+    pub(super) fn who(&self) -> Who {
+        self.who
+    }
+
+    /// Joins, and reads.
+    pub(super) async fn run(mut self, mood: Mood) {
+        self.begin().await;
         let mut in_vain = 0;
         while in_vain < NOTHING_LEFT {
             match self.turn(mood).await {

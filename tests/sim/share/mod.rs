@@ -7,6 +7,7 @@
 
 mod ledger;
 mod member;
+mod scenes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
 
 use super::client::{Answer, Client, PARTITIONS};
+use super::exact::calls_of;
 use super::producers::{Actors, read_all};
 use super::world::{LIVELY, Report, Settings, Shown, Stage, WALL, WINDOW, on_a_runtime};
 use ledger::Ledger;
@@ -41,6 +43,9 @@ const LOCK: Duration = Duration::from_millis(1_000);
 /// How often one is given at most.
 const LIMIT: i16 = 4;
 
+/// Longer than a lock, so that some expire.
+const CRASHING_LIFE: Duration = Duration::from_millis(1_500);
+
 const MEMBERS: [&str; 3] = ["m0", "m1", "m2"];
 
 /// What the clients of a run share.
@@ -58,16 +63,41 @@ struct World {
 /// Runs one seed to its end; panics when a promise is broken.
 pub(crate) fn run(seed: u64) -> Report {
     let _shown = Shown::new(seed);
-    let mut world = World { stage: Stage::new(seed, SETTINGS), ledger: SharedLedger::default() };
+    let mut world = World::new(seed);
     for _ in 0..LIVES {
         let ledger = Arc::clone(&world.ledger);
         world.stage.life(|broker, rng| actors(broker, &ledger, rng));
         // What nobody heard is never heard of.
         lock(&world.ledger).end_of_life();
     }
+    scenes::play(&mut world);
     world.last_life();
     let acked = lock(&world.ledger).settled();
     world.stage.report(acked)
+}
+
+/// A life that crashes after so many calls of the store, and another that does not: how many acknowledgements were taken.
+/// None: the first took fewer calls.
+pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
+    let _shown = Shown::new(seed);
+    let mut world = World::new(seed);
+    let (stage, ledger) = (&world.stage, &world.ledger);
+    let made = on_a_runtime(async {
+        stage.faults.begin_chapter("life");
+        stage.calm();
+        let broker = stage.start().await.expect("a healthy store");
+        let before = calls_of(stage);
+        stage.faults.fall_silent_after(Some(calls));
+        let _actors = actors(&broker, ledger, &stage.rng);
+        sleep(CRASHING_LIFE).await;
+        calls_of(stage) - before
+    });
+    lock(ledger).end_of_life();
+    world.stage.faults.fall_silent_after(None);
+    world.stage.end_of_life();
+    world.last_life();
+    let acked = lock(&world.ledger).settled();
+    (made >= calls).then_some(acked)
 }
 
 /// Connects clients to a broker.
@@ -87,23 +117,37 @@ fn actors(broker: &Broker, ledger: &SharedLedger, rng: &Rng) -> Actors {
 
 /// Appends small batches for ever: whether each is there is seen in the end.
 async fn produce(client: Client, rng: Rng) {
-    while !client.create_topic().await {
-        sleep(Duration::from_millis(100)).await;
-    }
+    create_topic(&client).await;
     for number in 0_u64.. {
-        let mut builder = BatchBuilder::new(Compression::None);
-        for record in 0..1 + rng.below(4) {
-            builder.push_value(WALL, None, Some(format!("{number}-{record}").as_bytes()));
-        }
+        let records = 1 + rng.below(4);
         let partition = rng.below(PARTITIONS as u64) as i32;
-        if !matches!(client.produce(partition, builder.build().bytes).await, Answer::At(_)) {
+        if !append(&client, partition, (number, records)).await {
             sleep(Duration::from_millis(100)).await;
         }
         sleep(Duration::from_millis(rng.below(200))).await;
     }
 }
 
+async fn create_topic(client: &Client) {
+    while !client.create_topic().await {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Appends a batch of so many records. False: who knows.
+async fn append(client: &Client, partition: i32, (number, records): (u64, u64)) -> bool {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for record in 0..records {
+        builder.push_value(WALL, None, Some(format!("{number}-{record}").as_bytes()));
+    }
+    matches!(client.produce(partition, builder.build().bytes).await, Answer::At(_))
+}
+
 impl World {
+    fn new(seed: u64) -> Self {
+        Self { stage: Stage::new(seed, SETTINGS), ledger: SharedLedger::default() }
+    }
+
     /// The life in which nothing fails: one member accepts all that is left, until nothing is given any more.
     fn last_life(&mut self) {
         self.stage.faults.stop();
@@ -114,9 +158,7 @@ impl World {
                 let broker = stage.start().await.expect("a healthy store");
                 let number = lock(ledger).another_broker();
                 let client = Client::new(&broker);
-                while !client.create_topic().await {
-                    sleep(Duration::from_millis(100)).await;
-                }
+                create_topic(&client).await;
                 let rng = Rng::from_seed(stage.rng.u64());
                 let last = Member::new(&broker, ("last", number), Arc::clone(ledger), rng);
                 last.run(Mood::Steady).await;
