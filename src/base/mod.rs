@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod clock;
 pub mod ids;
 pub mod offset;
+pub mod re2;
 pub mod rng;
 pub mod task;
 pub mod units;

@@ -18,6 +18,7 @@ use super::producer_ids::ProducerIds;
 use super::state::{End, Init, Partitions, Producer, Protocol, Refusal, Status, Transaction};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{BrokerId, ProducerId, SlotId};
+use crate::base::re2::WholePattern;
 use crate::base::task;
 use crate::state_topic::{self, MarkerTarget, Parts, ShardHandle, StateTopic, TopicSpec};
 
@@ -69,7 +70,7 @@ pub struct Filter {
     /// Open for longer than this.
     pub longer_than: Option<Duration>,
     /// Whose id the pattern matches in whole.
-    pub pattern: Option<regex::Regex>,
+    pub pattern: Option<WholePattern>,
 }
 
 #[derive(Debug)]
@@ -326,7 +327,7 @@ impl Filter {
         });
         long && self.statuses.as_ref().is_none_or(|wanted| wanted.contains(&known.status))
             && (self.producers.is_empty() || self.producers.contains(&known.producer.id))
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(id))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(id))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The messages are Kafka's: clients show them to people.
 
-use super::regex::Invalid;
+use crate::base::re2::Invalid;
 
 /// A refusal. What its code is, `handlers` decides.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,9 +14,9 @@ use super::leave::millis;
 use super::member::{JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH, Member, MemberState};
 use super::outcome::{Now, Outcome, View};
 use super::reconcile::{Goal, step};
-use super::regex::TopicPattern;
 use super::subscription::{self, Resolved};
 use super::timers::Timer;
+use crate::base::re2::WholePattern;
 use crate::protocol::records::consumer::{GroupValue, Record};
 
 /// Patterns of one group are matched anew at most so often.
@@ -175,7 +175,7 @@ impl ConsumerGroup {
         if before.topic_regex == updated.topic_regex || self.subscriptions.members_of(regex) > 0 {
             return Ok(());
         }
-        TopicPattern::new(regex)
+        WholePattern::new(regex)
             .map(|_| ())
             .map_err(|reason| Error::InvalidRegex { regex: regex.to_owned(), reason })
     }

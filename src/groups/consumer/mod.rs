@@ -3,7 +3,7 @@
 //! A heartbeat may change the member and so bump the group's epoch ([`heartbeat`]); a newer group epoch brings a new target
 //! assignment ([`target`], by an [`assignor`]); and the member moves toward its target one step a heartbeat ([`reconcile`]):
 //! it first gives back what is no longer its own, and receives only what nobody holds. [`group`] is the state, changed by
-//! nothing but records, as replay changes it; [`regex`] reads patterns as RE2 does.
+//! nothing but records, as replay changes it; patterns are read as RE2 does (`base::re2`).
 //!
 //! Owns no I/O and no clock. Invariant: a partition is in the assignment of at most one member, counting what a member was
 //! told to give back and has not yet.
@@ -27,7 +27,6 @@ pub mod member;
 pub mod migration;
 pub mod outcome;
 pub mod reconcile;
-pub mod regex;
 mod size;
 pub mod subscription;
 pub mod target;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::member::Member;
-use super::regex::TopicPattern;
 use crate::base::ids::TopicId;
+use crate::base::re2::WholePattern;
 use crate::cluster::image::Image;
 use crate::protocol::records::consumer::RegexValue;
 
@@ -48,7 +48,7 @@ impl Resolved {
 pub fn resolve(regexes: &BTreeSet<String>, image: &Image, wall: i64) -> BTreeMap<String, Resolved> {
     let version = i64::try_from(image.version).unwrap_or(i64::MAX);
     let one = |regex: &String| {
-        let topics = match TopicPattern::new(regex) {
+        let topics = match WholePattern::new(regex) {
             Ok(pattern) => {
                 image.names.keys().filter(|name| pattern.matches(name)).cloned().collect()
             }

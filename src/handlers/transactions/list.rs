@@ -2,6 +2,7 @@
 //!
 //! Source: KIP-664, KIP-994 (durations), KIP-1152 (patterns); `TransactionStateManager.listTransactionStates`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kafka_protocol::messages::list_transactions_response::TransactionState;
@@ -11,14 +12,13 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use crate::base::ids::ProducerId as Id;
+use crate::base::re2::{Invalid, WholePattern};
 use crate::handlers::{Session, error_code};
 use crate::protocol::ErrorCode;
 use crate::transactions::{Filter, Status, Transaction};
 
 /// States of Kafka's that no transaction of ours is ever in.
 const NEVER_HERE: [&str; 2] = ["Dead", "PrepareEpochFence"];
-/// The most that a pattern may take when it is compiled.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 pub(in crate::handlers) async fn handle(
     session: &Session,
@@ -32,7 +32,9 @@ pub(in crate::handlers) async fn handle(
     let names = &request.state_filters;
     let unknown = names.iter().filter(|name| known(name).is_none());
     let unknown = unknown.filter(|name| !NEVER_HERE.contains(&name.as_str()));
-    let response = response.with_unknown_state_filters(unknown.cloned().collect());
+    // Each once.
+    let unknown: BTreeSet<&StrBytes> = unknown.collect();
+    let response = response.with_unknown_state_filters(unknown.into_iter().cloned().collect());
     let filter = Filter {
         statuses: (!names.is_empty()).then(|| names.iter().filter_map(known).collect()),
         producers: request.producer_id_filters.iter().map(|id| Id(id.0)).collect(),
@@ -47,15 +49,8 @@ pub(in crate::handlers) async fn handle(
 }
 
 /// A pattern that must match a whole id. None: every id.
-fn pattern(text: Option<&str>) -> Result<Option<regex::Regex>, regex::Error> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let whole = regex::RegexBuilder::new(&format!("^(?:{text})$"));
-    bounded(whole).build().map(Some)
-}
-
-fn bounded(mut builder: regex::RegexBuilder) -> regex::RegexBuilder {
-    builder.size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
-    builder
+fn pattern(text: Option<&str>) -> Result<Option<WholePattern>, Invalid> {
+    text.filter(|text| !text.is_empty()).map(WholePattern::new).transpose()
 }
 
 fn state((id, known): &(String, Transaction)) -> TransactionState {
@@ -63,18 +58,4 @@ fn state((id, known): &(String, Transaction)) -> TransactionState {
         .with_transactional_id(TransactionalId(StrBytes::from_string(id.clone())))
         .with_producer_id(ProducerId(known.producer.id.0))
         .with_transaction_state(StrBytes::from_static_str(known.status.name()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_whole_ids() {
-        assert!(pattern(None).is_ok_and(|pattern| pattern.is_none()));
-        let matched = |text, id| pattern(Some(text)).map(|p| p.is_some_and(|p| p.is_match(id)));
-        assert_eq!(matched("app-.*|x", "app-1"), Ok(true));
-        assert_eq!(matched("app", "app-1"), Ok(false));
-        assert!(pattern(Some("(")).is_err());
-    }
 }

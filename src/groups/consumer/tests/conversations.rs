@@ -242,7 +242,7 @@ fn a_pattern_is_matched_outside_the_heartbeat() {
 fn a_pattern_that_is_none_is_refused() {
     let mut world = World::new(&[1]);
     let mut a = Client { names: None, regex: Some("(a".to_owned()), ..Client::new("a", &[]) };
-    let reason = regex::TopicPattern::new("(a").expect_err("unclosed");
+    let reason = crate::base::re2::WholePattern::new("(a").expect_err("unclosed");
     let refused = Error::InvalidRegex { regex: "(a".to_owned(), reason };
     assert_eq!(
         refused.to_string(),

@@ -1,9 +1,9 @@
-//! Topic patterns with RE2's syntax and meaning: what a consumer of Kafka writes means the same here.
+//! Patterns with RE2's syntax and meaning: what a client of Kafka writes, for topics or transactional ids, means the same here.
 //!
 //! The `regex` crate is RE2's kin and matches in linear time, but it reads more than RE2 does and some signs differently
 //! (nested classes, `&&`, `(?x)`), and less in places (`\Q`, octal). So a pattern is read by RE2's grammar first, and what
 //! goes to the crate is written anew, unambiguous. One difference stays: long names of Unicode categories (`\p{Letter}`)
-//! are taken. No topic name has a character that they could tell apart.
+//! are taken.
 //!
 //! Source: `com.google.re2j.Pattern`, which Apache Kafka 4.3.1 uses (`Utils.throwIfRegularExpressionIsInvalid`).
 
@@ -27,11 +27,11 @@ const NESTED_MAX: u32 = 200;
 #[error("{0}")]
 pub struct Invalid(pub(super) &'static str);
 
-/// A pattern that matches whole topic names.
+/// A pattern that matches whole names.
 #[derive(Debug, Clone)]
-pub struct TopicPattern(regex::Regex);
+pub struct WholePattern(regex::Regex);
 
-impl TopicPattern {
+impl WholePattern {
     /// Compiles `pattern`.
     ///
     /// # Errors
@@ -49,10 +49,10 @@ impl TopicPattern {
             })
     }
 
-    /// Whether the whole of `topic` matches.
+    /// Whether the whole of `name` matches.
     #[must_use]
-    pub fn matches(&self, topic: &str) -> bool {
-        self.0.is_match(topic)
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.is_match(name)
     }
 }
 

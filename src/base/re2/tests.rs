@@ -47,7 +47,7 @@ fn re2j_takes_these_patterns() {
         "(?)a",
     ];
     for pattern in patterns {
-        assert!(TopicPattern::new(pattern).is_ok(), "{pattern}");
+        assert!(WholePattern::new(pattern).is_ok(), "{pattern}");
     }
 }
 
@@ -84,7 +84,7 @@ fn re2j_refuses_these_patterns_with_these_words() {
         ("(?P<n>a)(?P<n>b)", "duplicate capture group name"),
     ];
     for (pattern, reason) in cases {
-        assert_eq!(TopicPattern::new(pattern).err(), Some(Invalid(reason)), "{pattern}");
+        assert_eq!(WholePattern::new(pattern).err(), Some(Invalid(reason)), "{pattern}");
     }
 }
 
@@ -112,7 +112,7 @@ fn a_pattern_matches_whole_names() {
         ("(?-i:A)", "a", false),
     ];
     for (pattern, topic, matches) in cases {
-        let compiled = TopicPattern::new(pattern).expect(pattern);
+        let compiled = WholePattern::new(pattern).expect(pattern);
         assert_eq!(compiled.matches(topic), matches, "{pattern} on {topic}");
     }
 }
@@ -120,19 +120,19 @@ fn a_pattern_matches_whole_names() {
 #[test]
 fn a_pattern_that_would_grow_without_bound_is_refused() {
     let too_large = Some(Invalid("expression too large"));
-    assert_eq!(TopicPattern::new("((a{1000}){1000}){1000}").err(), too_large);
-    assert_eq!(TopicPattern::new(&"(".repeat(30_000)).err(), too_large);
+    assert_eq!(WholePattern::new("((a{1000}){1000}){1000}").err(), too_large);
+    assert_eq!(WholePattern::new(&"(".repeat(30_000)).err(), too_large);
 }
 
 proptest::proptest! {
     #[test]
     fn any_text_is_a_pattern_or_an_error(text in r"[()\[\]{}|*+?\\^$.a-c0-9:QEpxi<>P,-]{0,24}") {
-        let _ = TopicPattern::new(&text);
+        let _ = WholePattern::new(&text);
     }
 
     #[test]
     fn a_quoted_name_matches_itself_alone(name in "[a-zA-Z0-9._-]{1,20}", other in "[a-zA-Z0-9._-]{1,20}") {
-        let quoted = TopicPattern::new(&format!(r"\Q{name}\E")).expect("quoted");
+        let quoted = WholePattern::new(&format!(r"\Q{name}\E")).expect("quoted");
         proptest::prop_assert!(quoted.matches(&name));
         proptest::prop_assert_eq!(quoted.matches(&other), name == other);
     }
