@@ -53,6 +53,23 @@ impl Subscription {
     }
 }
 
+/// Reads a subscription's topics by the fields of its first version, whatever version it says it has.
+///
+/// # Errors
+/// [`Error`]: these are no bytes of Kafka's consumers.
+///
+/// Source: `ClassicGroup.computeSubscribedTopics` in Apache Kafka 4.3.1.
+pub fn read_topics(bytes: &[u8]) -> Result<Vec<String>, Error> {
+    let mut cursor = Cursor::new(bytes, false);
+    cursor.i16()?;
+    let topics = match cursor.count(2)? {
+        Some(topics) => (0..topics).map(|_| text(&mut cursor)).collect::<Result<_, _>>()?,
+        None => return Err(cursor.invalid("null topics of a consumer")),
+    };
+    cursor.bytes()?;
+    Ok(topics)
+}
+
 /// Reads what an assignment gives; nothing from no bytes, which is what a member has before its leader assigned.
 ///
 /// # Errors
@@ -138,6 +155,19 @@ mod tests {
         }
         assert!(Subscription::read(b"\xff\xff\0\0\0\0\xff\xff\xff\xff").is_err());
         assert!(Subscription::read(b"\0\0\x7f\xff\xff\xff").is_err(), "a count is not believed");
+    }
+
+    #[test]
+    fn topics_are_read_by_the_fields_of_the_first_version() {
+        let first = b"\x00\x00\x00\x00\x00\x01\x00\x01t\xff\xff\xff\xff";
+        for version in [0, 3, 9, -1] {
+            let bytes = [&i16::to_be_bytes(version)[..], &first[2..], b"more"].concat();
+            assert_eq!(read_topics(&bytes).expect("readable"), ["t"], "{version}");
+        }
+        for cut in 0..first.len() {
+            assert!(read_topics(&first[..cut]).is_err(), "{cut} bytes");
+        }
+        assert!(read_topics(b"\0\0\xff\xff\xff\xff\xff\xff\xff\xff").is_err(), "null");
     }
 
     #[test]

@@ -56,6 +56,13 @@ fn settings(group: &str) -> &'static [&'static str] {
         "consumer_groups" | "migrations" => {
             &["group.initial.rebalance.delay.ms=0", "group.consumer.assignment.interval.ms=0"]
         }
+        "corners" => &[
+            "group.initial.rebalance.delay.ms=0",
+            "group.consumer.assignment.interval.ms=0",
+            "group.share.assignment.interval.ms=0",
+            "group.consumer.max.size=2",
+            "group.share.max.size=2",
+        ],
         "share_groups" => &["group.share.assignment.interval.ms=0"],
         "share_fetches" => &[
             "group.share.assignment.interval.ms=0",
@@ -80,6 +87,6 @@ macro_rules! groups {
 }
 
 groups! {
-    api_versions, configs, consumer_groups, coordinators, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, memberships,
+    api_versions, configs, consumer_groups, coordinators, corners, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, memberships,
     metadata, migrations, offset_transactions, offsets, produce, produce_errors, producers, reassignments, share_fetches, share_groups, topic_partitions, transactions, zombies,
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::member::Member;
 use crate::base::clock::Timestamp;
 use crate::groups::{JoinAnswer, MemberProtocol, Refusal, SyncAnswer};
+use crate::protocol::embedded;
 use crate::protocol::records::offsets::{GroupMetadata, MemberMetadata};
 
 /// Names a request that waits.
@@ -348,7 +347,7 @@ impl ClassicGroup {
         let protocol = self.protocol_name.as_deref()?;
         let mut topics = BTreeSet::new();
         for member in self.members.values() {
-            topics.extend(subscription(&member.metadata(protocol))?);
+            topics.extend(embedded::read_topics(&member.metadata(protocol)).ok()?);
         }
         Some(topics)
     }
@@ -414,23 +413,4 @@ impl ClassicGroup {
             self.prepare_rebalance(limits, now, out);
         }
     }
-}
-
-/// The topics of a `ConsumerProtocolSubscription`: version i16, then an array of strings.
-fn subscription(metadata: &Bytes) -> Option<Vec<String>> {
-    let mut rest = metadata.as_ref();
-    let mut take = |bytes: usize| {
-        let (taken, left) = rest.split_at_checked(bytes)?;
-        rest = left;
-        Some(taken)
-    };
-    take(2)?;
-    let count = i32::from_be_bytes(take(4)?.try_into().ok()?);
-    let mut topics = Vec::new();
-    for _ in 0..count {
-        let length = i16::from_be_bytes(take(2)?.try_into().ok()?);
-        let name = take(usize::try_from(length).ok()?)?;
-        topics.push(std::str::from_utf8(name).ok()?.to_owned());
-    }
-    Some(topics)
 }

@@ -121,7 +121,7 @@ impl World {
 fn request(member_id: &str, name: &str) -> JoinRequest {
     let protocol = |name: &str| MemberProtocol {
         name: name.to_owned(),
-        metadata: Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t"),
+        metadata: Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff"),
     };
     JoinRequest {
         group_id: "g".to_owned(),

@@ -380,9 +380,17 @@ fn others(scope: &Scope<'_>, resource: &ConfigResource) -> Vec<Described> {
     described.collect()
 }
 
+/// Keys of groups without a setting of the broker behind them.
+const ONLY_OF_GROUPS: [&str; 3] =
+    ["share.auto.offset.reset", "share.isolation.level", "share.renew.acknowledge.enable"];
+
 /// A group's key has the broker's setting of the same name behind `group.`.
 fn behind(scope: &Scope<'_>, key: &Key) -> Vec<Synonym> {
-    let name = format!("group.{}", key.name);
+    let name = if ONLY_OF_GROUPS.contains(&key.name) {
+        key.name.to_owned()
+    } else {
+        format!("group.{}", key.name)
+    };
     match scope.config.entry(&name) {
         Some(entry) => said(entry),
         None => {

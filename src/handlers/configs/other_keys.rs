@@ -30,11 +30,7 @@ const fn group(name: &'static str, default: &'static str) -> Key {
     key(name, Type::Int, Rule::AtLeast(0), default, NOT_YET)
 }
 
-const fn of_members(name: &'static str, default: &'static str, doc: &'static str) -> Key {
-    key(name, Type::Int, Rule::AtLeast(0), default, doc)
-}
-
-const fn of_shares(
+const fn of_groups(
     name: &'static str,
     least: i64,
     default: &'static str,
@@ -94,22 +90,25 @@ pub(super) static BROKER_KEYS: [Key; 21] = [
 ];
 
 pub(super) static GROUP_KEYS: [Key; 17] = [
-    of_members(
+    of_groups(
         "consumer.assignment.interval.ms",
+        0,
         "1000",
         "The least time between two assignments of the group; 0 for none.",
     ),
-    of_members(
+    of_groups(
         "consumer.heartbeat.interval.ms",
+        1,
         "5000",
         "How often a member of the group is heard of.",
     ),
-    of_members(
+    of_groups(
         "consumer.session.timeout.ms",
+        1,
         "45000",
         "How long a member of the group may be silent.",
     ),
-    of_shares(
+    of_groups(
         "share.assignment.interval.ms",
         0,
         "1000",
@@ -122,13 +121,13 @@ pub(super) static GROUP_KEYS: [Key; 17] = [
         "latest",
         "Where the share group begins to read a partition: `earliest`, `latest`, or `by_duration:` and an ISO 8601 duration.",
     ),
-    of_shares(
+    of_groups(
         "share.delivery.count.limit",
         2,
         "5",
         "How often a record is delivered to the share group at most.",
     ),
-    of_shares(
+    of_groups(
         "share.heartbeat.interval.ms",
         1,
         "5000",
@@ -141,13 +140,13 @@ pub(super) static GROUP_KEYS: [Key; 17] = [
         "read_uncommitted",
         "Whether the share group is given records of transactions before they are committed.",
     ),
-    of_shares(
+    of_groups(
         "share.partition.max.record.locks",
         100,
         "2000",
         "The most records of a partition that the share group has acquired at once.",
     ),
-    of_shares(
+    of_groups(
         "share.record.lock.duration.ms",
         1000,
         "30000",
@@ -160,7 +159,7 @@ pub(super) static GROUP_KEYS: [Key; 17] = [
         "true",
         "Accepted and reported; acknowledgements that renew a lock are not served.",
     ),
-    of_shares(
+    of_groups(
         "share.session.timeout.ms",
         1,
         "45000",

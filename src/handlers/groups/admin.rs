@@ -93,8 +93,11 @@ pub(super) async fn list(
     let named = |filter: &[StrBytes], name: &str| {
         filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
     };
+    // Blanks around a state mean nothing in Kafka, around a type they do.
+    let states: Vec<StrBytes> =
+        request.states_filter.iter().map(|state| text(state.trim())).collect();
     let wanted = |group: &ListedGroup| {
-        named(&request.states_filter, group.state) && named(&request.types_filter, group.group_type)
+        named(&states, group.state) && named(&request.types_filter, group.group_type)
     };
     let groups = match session.context.groups.list(wanted).await {
         Ok(groups) => groups,

@@ -25,6 +25,7 @@ pub mod api_versions;
 pub mod configs;
 pub mod consumer_groups;
 pub mod coordinators;
+pub mod corners;
 pub mod create_topics;
 pub mod fetch;
 pub mod fetch_sessions;
