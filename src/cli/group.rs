@@ -22,7 +22,7 @@ pub(super) enum Command {
     Describe(Describe),
     /// Move a group's offsets. Shows what it would do, and does it with --execute.
     ResetOffsets(ResetOffsets),
-    /// Delete groups and their offsets.
+    /// Delete groups and their offsets. Shows what it would delete, and does it with --execute.
     #[command(visible_alias = "rm")]
     Delete(Delete),
 }
@@ -87,8 +87,17 @@ pub(super) struct Delete {
     /// The groups' ids.
     #[arg(required = true)]
     groups: Vec<String>,
+    /// Do it.
+    #[arg(long)]
+    execute: bool,
     #[command(flatten)]
     target: Target,
+}
+
+/// Why nothing of a group with members is changed by hand.
+fn members_first(details: &GroupDetails, group: &str) -> Option<String> {
+    let members = details.members.len();
+    (members > 0).then(|| format!("group {group} has {members} members: stop them first"))
 }
 
 impl Command {
@@ -334,7 +343,12 @@ fn members(details: &GroupDetails) -> Table {
 impl ResetOffsets {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.target.connect().await?;
-        let is_share = client.group(&self.group).await?.protocol_type == SHARE;
+        let details = client.group(&self.group).await?;
+        let busy = members_first(&details, &self.group);
+        if let Some(busy) = busy.as_ref().filter(|_| self.execute) {
+            bail!("{busy}");
+        }
+        let is_share = details.protocol_type == SHARE;
         let committed = offsets_of(&client, &self.group, is_share).await?;
         let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0);
         let before: Before = committed
@@ -377,7 +391,7 @@ impl ResetOffsets {
         }
         output::text(&table.lines(""))?;
         if !self.execute {
-            eprintln!("nothing was changed: say --execute to do it");
+            eprintln!("nothing was changed: {}", busy.as_deref().unwrap_or(EXECUTE));
         }
         Ok(())
     }
@@ -436,6 +450,9 @@ impl ResetOffsets {
     }
 }
 
+/// How what was shown is done.
+const EXECUTE: &str = "say --execute to do it";
+
 impl To {
     /// Where a partition of these bounds is moved to.
     fn offset(&self, (start, end): (i64, i64), time: Option<&Offset>, before: Option<i64>) -> i64 {
@@ -457,14 +474,40 @@ impl To {
 impl Delete {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.target.connect().await?;
+        let mut found = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
             let failed = || format!("cannot delete group {group}");
-            client.delete_group(group).await.with_context(failed)?;
-            if !self.target.json {
-                output::text(&format!("deleted {group}\n"))?;
+            let details = client.group(group).await.with_context(failed)?;
+            if details.state == "Dead" {
+                bail!("there is no group {group}");
+            }
+            if let Some(busy) = members_first(&details, group) {
+                bail!("{busy}");
+            }
+            let is_share = details.protocol_type == SHARE;
+            let offsets = offsets_of(&client, group, is_share).await.with_context(failed)?;
+            found.push((group, offsets.len()));
+        }
+        if self.execute {
+            for group in &self.groups {
+                let failed = || format!("cannot delete group {group}");
+                client.delete_group(group).await.with_context(failed)?;
             }
         }
-        if self.target.json { output::json(&json!({ "deleted": self.groups })) } else { Ok(()) }
+        if self.target.json {
+            let all = found.iter().map(|(group, offsets)| {
+                json!({ "group": group, "offsets": offsets, "deleted": self.execute })
+            });
+            return output::json(&all.collect::<Vec<_>>());
+        }
+        let said = if self.execute { "deleted" } else { "would delete" };
+        for (group, offsets) in found {
+            output::text(&format!("{said} {group} and its {offsets} offsets\n"))?;
+        }
+        if !self.execute {
+            eprintln!("nothing was changed: {EXECUTE}");
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use super::output::{self, Table};
 use super::target::Target;
 use super::time;
 use crate::base::clock::{Clock as _, SystemClock};
+use crate::client::Code;
 use crate::client::wire::{Client, DescribedTransaction, OpenTransaction};
 
 #[derive(Debug, Subcommand)]
@@ -28,10 +29,28 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
     /// Only those in this state, such as Ongoing or CompleteCommit. May be given many times.
-    #[arg(short, long = "state", value_name = "STATE")]
+    #[arg(short, long = "state", value_name = "STATE", value_parser = state)]
     states: Vec<String>,
     #[command(flatten)]
     target: Target,
+}
+
+/// The states of transactions, by Kafka's names.
+const STATES: [&str; 8] = [
+    "Empty",
+    "Ongoing",
+    "PrepareCommit",
+    "PrepareAbort",
+    "CompleteCommit",
+    "CompleteAbort",
+    "PrepareEpochFence",
+    "Dead",
+];
+
+/// A state however its letters are written: a broker lists nothing of a name that is none.
+fn state(text: &str) -> Result<String, String> {
+    let found = STATES.into_iter().find(|name| name.eq_ignore_ascii_case(text));
+    found.map(str::to_owned).ok_or_else(|| format!("it is one of {}", STATES.join(", ")))
 }
 
 #[derive(Debug, clap::Args)]
@@ -228,9 +247,14 @@ async fn hanging(
             found.push((one, Why::NoCoordinator));
             continue;
         };
-        let known = client.transaction(id).await?;
-        if !covers(&known, &one) {
-            found.push((one, Why::NotInTransaction));
+        match client.transaction(id).await {
+            Ok(known) if covers(&known, &one) => {}
+            Ok(_) => found.push((one, Why::NotInTransaction)),
+            // It went after it was listed.
+            Err(error) if error.code() == Some(Code::TRANSACTIONAL_ID_NOT_FOUND) => {
+                found.push((one, Why::NoCoordinator));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(found)
@@ -244,7 +268,8 @@ fn covers(known: &DescribedTransaction, open: &OpenTransaction) -> bool {
 impl Abort {
     async fn run(self) -> anyhow::Result<()> {
         let client = self.target.connect().await?;
-        let topic = client.topic(&self.topic, false).await?;
+        let failed = || format!("cannot find topic {}", self.topic);
+        let topic = client.topic(&self.topic, false).await.with_context(failed)?;
         let open = client.open_transactions(&topic).await?;
         let begins_there = |one: &OpenTransaction| {
             one.partition == self.partition && one.start_offset.0 == self.start_offset
@@ -267,5 +292,16 @@ impl Abort {
         }
         let said = if self.execute { "aborted" } else { "would abort (--execute does it)" };
         output::text(&format!("{said}: the transaction of {producer}\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_known_by_name() {
+        assert_eq!(state("ongoing").as_deref(), Ok("Ongoing"));
+        assert!(state("open").is_err_and(|why| why.contains("CompleteAbort")));
     }
 }

@@ -28,6 +28,18 @@ fn run(broker: &Broker, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("it prints UTF-8")
 }
 
+/// What the program says that does not do it.
+fn refusal(broker: &Broker, args: &[&str]) -> String {
+    let address = broker.address.to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(args)
+        .args(["--broker", &address])
+        .output()
+        .expect("the program starts");
+    assert!(!output.status.success(), "{args:?} was done");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 fn run_json(broker: &Broker, args: &[&str]) -> Value {
     let printed = run(broker, &[args, &["--json"]].concat());
     serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
@@ -74,6 +86,25 @@ fn groups_of_the_newer_protocol_are_listed_and_described() {
     assert_eq!(counts, [row(2, 4, 2), row(3, 0, 2)], "{shown}");
     let text = run(&broker, &["group", "describe", "shown-0"]);
     assert!(text.contains("epoch     3, its assignment 3"), "{text}");
+    for what in [&["reset-offsets", "shown-0", "--to-earliest"][..], &["delete", "shown-0"]] {
+        let said = refusal(&broker, &[&["group"], what, &["--execute"]].concat());
+        assert!(said.contains("has 2 members"), "{what:?}: {said}");
+    }
+    for member in [&a, &b] {
+        talk.quiet(1, &member.at(-1));
+    }
+    let reset = ["group", "reset-offsets", "shown-0", "--to-earliest"];
+    let moved = |executed: bool| json!([{ "topic": "shared", "partition": 0, "before": 5, "after": 0, "executed": executed }]);
+    assert_eq!(run_json(&broker, &reset), moved(false));
+    assert_eq!(run_json(&broker, &[&reset[..], &["--execute"]].concat()), moved(true));
+    let delete = ["group", "delete", "shown-0"];
+    let deleted = |done: bool| json!([{ "group": "shown-0", "offsets": 1, "deleted": done }]);
+    assert_eq!(run_json(&broker, &delete), deleted(false));
+    assert_eq!(run_json(&broker, &["group", "list"])[0]["state"], json!("Empty"), "still there");
+    assert_eq!(run_json(&broker, &[&delete[..], &["--execute"]].concat()), deleted(true));
+    assert_eq!(run_json(&broker, &["group", "list"]), json!([]));
+    let said = refusal(&broker, &delete);
+    assert!(said.contains("there is no group shown-0"), "{said}");
 }
 
 #[test]
@@ -98,14 +129,8 @@ fn an_open_transaction_is_aborted_in_its_partition_and_none_that_is_coordinated_
     assert_eq!(run_json(&broker, &abort)["aborted"], json!(false), "nothing was done by that");
     let done = run_json(&broker, &[&abort[..], &["--execute"]].concat());
     assert_eq!(done["aborted"], json!(true));
-    let address = broker.address.to_string();
-    let again = Command::new(env!("CARGO_BIN_EXE_thalweg"))
-        .args(abort)
-        .args(["--broker", &address])
-        .output()
-        .expect("the program starts");
-    let said = String::from_utf8_lossy(&again.stderr);
-    assert!(!again.status.success() && said.contains("no open transaction"), "{said}");
+    let said = refusal(&broker, &abort);
+    assert!(said.contains("no open transaction"), "{said}");
     // The coordinator's own end finds the transaction over in the partition, and is content.
     let ended = talk.quiet(4, &end(me, false)).expect("EndTxn is answered");
     assert_eq!(ended.error_code, 0, "{ended:?}");
