@@ -279,143 +279,107 @@ fn within_transactions(talk: &mut Talk) {
     }
 }
 
+const GROUP: i8 = 32;
+const SESSION: &str = "consumer.session.timeout.ms";
+
+/// One setting of a group: its name, the kind of change, its value.
+type Change<'a> = (&'a str, i8, Option<&'a str>);
+
+fn change(of: &str, each: &[Change<'_>]) -> IncrementalAlterConfigsRequest {
+    let configs = each.iter().map(|(name, kind, value)| {
+        incremental::AlterableConfig::default()
+            .with_name(text(name))
+            .with_config_operation(*kind)
+            .with_value(value.map(text))
+    });
+    let resource = incremental::AlterConfigsResource::default()
+        .with_resource_type(GROUP)
+        .with_resource_name(text(of))
+        .with_configs(configs.collect());
+    IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
+}
+
+fn told(of: &str) -> DescribeConfigsRequest {
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(GROUP)
+        .with_resource_name(text(of))
+        .with_configuration_keys(None);
+    DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true)
+}
+
+/// What is fine and what is not, each after the other.
+const VALUES: &[(&str, &str)] = &[
+    ("consumer.session.timeout.ms", "-1"),
+    ("consumer.session.timeout.ms", "0"),
+    ("consumer.session.timeout.ms", "1"),
+    ("consumer.session.timeout.ms", "44999"),
+    ("consumer.session.timeout.ms", "60001"),
+    ("consumer.session.timeout.ms", "x"),
+    ("consumer.session.timeout.ms", ""),
+    ("consumer.session.timeout.ms", " 50000 "),
+    ("consumer.session.timeout.ms", "50000"),
+    ("consumer.heartbeat.interval.ms", "4999"),
+    ("consumer.heartbeat.interval.ms", "15001"),
+    ("consumer.heartbeat.interval.ms", "6000"),
+    ("consumer.heartbeat.interval.ms", "-1"),
+    ("consumer.assignment.interval.ms", "-1"),
+    ("consumer.assignment.interval.ms", "15001"),
+    ("consumer.assignment.interval.ms", "5"),
+    ("consumer.assignor.offload.enable", "maybe"),
+    ("consumer.assignor.offload.enable", "true"),
+    ("share.session.timeout.ms", "1"),
+    ("share.session.timeout.ms", "50000"),
+    ("share.heartbeat.interval.ms", "1"),
+    ("share.heartbeat.interval.ms", "6000"),
+    ("share.record.lock.duration.ms", "1"),
+    ("share.record.lock.duration.ms", "20000"),
+    ("share.delivery.count.limit", "1"),
+    ("share.delivery.count.limit", "3"),
+    ("share.delivery.count.limit", "99"),
+    ("share.partition.max.record.locks", "1"),
+    ("share.partition.max.record.locks", "500"),
+    ("share.auto.offset.reset", "nonsense"),
+    ("share.auto.offset.reset", "earliest"),
+    ("share.auto.offset.reset", "by_duration:PT1H"),
+    ("share.auto.offset.reset", "by_duration:-PT1H"),
+    ("share.auto.offset.reset", "by_duration:1h"),
+    ("share.isolation.level", "x"),
+    ("share.isolation.level", "READ_COMMITTED"),
+    ("share.isolation.level", "read_committed"),
+    ("share.assignment.interval.ms", "5"),
+    ("share.renew.acknowledge.enable", "false"),
+    ("streams.session.timeout.ms", "50000"),
+    ("streams.num.standby.replicas", "1"),
+    ("no.such", "1"),
+    ("retention.ms", "1"),
+];
+
 fn settings(talk: &mut Talk) {
-    const GROUP: i8 = 32;
     begin(talk, "settings");
-    let change = |name: &str, each: &[(&str, i8, Option<&str>)]| {
-        let configs = each.iter().map(|(name, kind, value)| {
-            incremental::AlterableConfig::default()
-                .with_name(text(name))
-                .with_config_operation(*kind)
-                .with_value(value.map(text))
-        });
-        let resource = incremental::AlterConfigsResource::default()
-            .with_resource_type(GROUP)
-            .with_resource_name(text(name))
-            .with_configs(configs.collect());
-        IncrementalAlterConfigsRequest::default().with_resources(vec![resource])
-    };
-    let told = |name: &str| {
-        DescribeConfigsRequest::default()
-            .with_resources(vec![
-                DescribeConfigsResource::default()
-                    .with_resource_type(GROUP)
-                    .with_resource_name(text(name))
-                    .with_configuration_keys(None),
-            ])
-            .with_include_synonyms(true)
-    };
     talk.ask("nothing set", 4, &told("settings"));
     talk.ask("of no name", 4, &told(""));
-    for (name, value) in [
-        ("consumer.session.timeout.ms", "-1"),
-        ("consumer.session.timeout.ms", "0"),
-        ("consumer.session.timeout.ms", "1"),
-        ("consumer.session.timeout.ms", "44999"),
-        ("consumer.session.timeout.ms", "60001"),
-        ("consumer.session.timeout.ms", "x"),
-        ("consumer.session.timeout.ms", ""),
-        ("consumer.session.timeout.ms", " 50000 "),
-        ("consumer.session.timeout.ms", "50000"),
-        ("consumer.heartbeat.interval.ms", "4999"),
-        ("consumer.heartbeat.interval.ms", "15001"),
-        ("consumer.heartbeat.interval.ms", "6000"),
-        ("consumer.heartbeat.interval.ms", "-1"),
-        ("consumer.assignment.interval.ms", "-1"),
-        ("consumer.assignment.interval.ms", "15001"),
-        ("consumer.assignment.interval.ms", "5"),
-        ("consumer.assignor.offload.enable", "maybe"),
-        ("consumer.assignor.offload.enable", "true"),
-        ("share.session.timeout.ms", "1"),
-        ("share.session.timeout.ms", "50000"),
-        ("share.heartbeat.interval.ms", "1"),
-        ("share.heartbeat.interval.ms", "6000"),
-        ("share.record.lock.duration.ms", "1"),
-        ("share.record.lock.duration.ms", "20000"),
-        ("share.delivery.count.limit", "1"),
-        ("share.delivery.count.limit", "3"),
-        ("share.delivery.count.limit", "99"),
-        ("share.partition.max.record.locks", "1"),
-        ("share.partition.max.record.locks", "500"),
-        ("share.auto.offset.reset", "nonsense"),
-        ("share.auto.offset.reset", "earliest"),
-        ("share.auto.offset.reset", "by_duration:PT1H"),
-        ("share.auto.offset.reset", "by_duration:-PT1H"),
-        ("share.auto.offset.reset", "by_duration:1h"),
-        ("share.isolation.level", "x"),
-        ("share.isolation.level", "READ_COMMITTED"),
-        ("share.isolation.level", "read_committed"),
-        ("share.assignment.interval.ms", "5"),
-        ("share.renew.acknowledge.enable", "false"),
-        ("streams.session.timeout.ms", "50000"),
-        ("streams.num.standby.replicas", "1"),
-        ("no.such", "1"),
-        ("retention.ms", "1"),
-    ] {
+    for (name, value) in VALUES {
         talk.ask(&format!("{name} '{value}'"), 1, &change("settings", &[(name, 0, Some(value))]));
     }
     talk.settle();
     talk.ask("after that", 4, &told("settings"));
-    talk.ask(
-        "heartbeat above session",
-        1,
-        &change(
-            "settings-2",
-            &[
-                ("consumer.heartbeat.interval.ms", 0, Some("15000")),
-                ("consumer.session.timeout.ms", 0, Some("45000")),
-            ],
-        ),
-    );
-    talk.ask("no value", 1, &change("settings-2", &[("consumer.session.timeout.ms", 0, None)]));
-    talk.ask(
-        "append",
-        1,
-        &change("settings-2", &[("consumer.session.timeout.ms", 2, Some("50000"))]),
-    );
-    talk.ask(
-        "subtract",
-        1,
-        &change("settings-2", &[("consumer.session.timeout.ms", 3, Some("50000"))]),
-    );
-    talk.ask(
-        "operation 9",
-        1,
-        &change("settings-2", &[("consumer.session.timeout.ms", 9, Some("50000"))]),
-    );
-    talk.ask(
-        "twice",
-        1,
-        &change(
-            "settings-2",
-            &[
-                ("consumer.session.timeout.ms", 0, Some("50000")),
-                ("consumer.session.timeout.ms", 0, Some("51000")),
-            ],
-        ),
-    );
-    talk.ask("nothing", 1, &change("settings-2", &[]));
-    talk.ask("no group", 1, &change("", &[("consumer.session.timeout.ms", 0, Some("50000"))]));
-    talk.ask(
-        "only validated",
-        1,
-        &change("settings-3", &[("consumer.session.timeout.ms", 0, Some("50000"))])
-            .with_validate_only(true),
-    );
-    talk.ask(
-        "delete what is not set",
-        1,
-        &change("settings-3", &[("consumer.session.timeout.ms", 1, None)]),
-    );
-    talk.ask("delete what is none", 1, &change("settings-3", &[("no.such", 1, None)]));
-    talk.ask(
-        "delete",
-        1,
-        &change(
-            "settings",
-            &[("consumer.session.timeout.ms", 1, None), ("share.auto.offset.reset", 1, None)],
-        ),
-    );
+    let other = |each: &[Change<'_>]| change("settings-2", each);
+    let both = [("consumer.heartbeat.interval.ms", 0, Some("15000")), (SESSION, 0, Some("45000"))];
+    talk.ask("heartbeat and session", 1, &other(&both));
+    talk.ask("no value", 1, &other(&[(SESSION, 0, None)]));
+    for (step, kind) in [("append", 2), ("subtract", 3), ("operation 9", 9)] {
+        talk.ask(step, 1, &other(&[(SESSION, kind, Some("50000"))]));
+    }
+    talk.ask("twice", 1, &other(&[(SESSION, 0, Some("50000")), (SESSION, 0, Some("51000"))]));
+    talk.ask("nothing", 1, &other(&[]));
+    talk.ask("no group", 1, &change("", &[(SESSION, 0, Some("50000"))]));
+    let third = |each: &[Change<'_>]| change("settings-3", each);
+    let validated = third(&[(SESSION, 0, Some("50000"))]).with_validate_only(true);
+    talk.ask("only validated", 1, &validated);
+    talk.ask("delete what is not set", 1, &third(&[(SESSION, 1, None)]));
+    talk.ask("delete what is none", 1, &third(&[("no.such", 1, None)]));
+    let two = [(SESSION, 1, None), ("share.auto.offset.reset", 1, None)];
+    talk.ask("delete", 1, &change("settings", &two));
     talk.settle();
     talk.ask("at the end", 4, &told("settings"));
     talk.ask("of what was only validated", 4, &told("settings-3"));
