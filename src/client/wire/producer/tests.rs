@@ -116,6 +116,14 @@ fn produced(code: i16) -> ProduceResponse {
     ProduceResponse::default().with_responses(vec![topic])
 }
 
+/// A paused clock goes on to the next timer when a socket wakes its reader, as when nobody is awake. So there is one each
+/// millisecond.
+async fn ticks() {
+    loop {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Writes `batches` of one record each at once, and gives what became of them and how long it took.
 async fn write(
     answers: Answers,
@@ -124,6 +132,7 @@ async fn write(
 ) -> (Result<BTreeMap<i32, Written>, Undelivered>, Duration) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    drop(task::spawn("ticks", ticks()));
     drop(task::spawn("broker", async move {
         while let Ok((socket, _)) = listener.accept().await {
             drop(task::spawn("broker-connection", serve(socket, port, answers)));
