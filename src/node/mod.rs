@@ -182,4 +182,6 @@ async fn bind_http(name: &str, address: &Address) -> Result<TcpListener, Error> 
 }
 
 #[cfg(test)]
+mod connection_tests;
+#[cfg(test)]
 mod groups_tests;
