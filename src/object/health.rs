@@ -11,28 +11,60 @@ use crate::base::watch;
 /// After so many failures in a row a store counts as not answering.
 const UNREADY_AFTER: u32 = 3;
 
+/// A store counts as not answering, too, when calls of one kind are under way and none has succeeded for so long. A call that
+/// hangs fails late or never: without this a stall would show only after three of the longest tries. Longer than the slowest
+/// of a sound store's answers, shorter than clients wait.
+const UNREADY_AFTER_WAITING: Duration = Duration::from_secs(4);
+
 /// How long failed reads say that the store fails. Writes are tried until they succeed; a reader may give up, and then
 /// nobody asks again before the store is known as ready.
 const READS_SAY_SO_FOR: Duration = Duration::from_secs(30);
 
-/// Tries of one kind that failed since the last one that did not.
+/// What became of calls of one kind.
 #[derive(Debug, Clone, Default)]
-pub struct Failures {
-    /// How many, one after the other.
+pub struct Calls {
+    /// How many tries failed, one after the other, since the last that did not.
     pub in_a_row: u32,
-    /// The last of them, and when it was.
+    /// The last failure, and when it was.
     pub last: Option<(Error, Instant)>,
+    /// Calls that began and have not ended, whatever became of their tries.
+    under_way: u32,
+    /// Since when some are under way and none has succeeded.
+    waiting_since: Option<Instant>,
 }
 
-impl Failures {
-    fn add(&mut self, error: Error) {
+impl Calls {
+    fn begin(&mut self) {
+        self.waiting_since.get_or_insert_with(Instant::now);
+        self.under_way += 1;
+    }
+
+    fn end(&mut self) {
+        self.under_way -= 1;
+        if self.under_way == 0 {
+            self.waiting_since = None;
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.last = Some((error, Instant::now()));
     }
 
-    /// False: there were none.
-    fn clear(&mut self) -> bool {
-        std::mem::take(self).in_a_row > 0
+    /// False: none had failed.
+    fn succeed(&mut self) -> bool {
+        if self.under_way > 0 {
+            self.waiting_since = Some(Instant::now());
+        }
+        self.last = None;
+        std::mem::take(&mut self.in_a_row) > 0
+    }
+
+    /// How long no call has succeeded, if that is too long.
+    fn stalled_for(&self) -> Option<Duration> {
+        self.waiting_since
+            .map(|since| since.elapsed())
+            .filter(|time| *time >= UNREADY_AFTER_WAITING)
     }
 
     fn are_many(&self) -> bool {
@@ -47,10 +79,10 @@ impl Failures {
 /// The state of a store as those find it who use it.
 #[derive(Debug, Clone, Default)]
 pub struct StoreHealth {
-    /// Writes that failed or stalled.
-    pub writes: Failures,
-    /// Reads that failed or took too long.
-    pub reads: Failures,
+    /// Writes that failed or take too long.
+    pub writes: Calls,
+    /// Reads that failed or take too long.
+    pub reads: Calls,
     /// An fsync failed. Nothing is written any more and the process must end: a restart finds out what is there.
     pub durability_lost: bool,
 }
@@ -70,13 +102,34 @@ impl StoreHealth {
         if self.reads.are_many() && self.reads.are_recent() {
             return Err(said("reads", &self.reads));
         }
+        for (kind, calls) in [("write", &self.writes), ("read", &self.reads)] {
+            if let Some(time) = calls.stalled_for() {
+                return Err(format!("no {kind} has succeeded for {} s", time.as_secs()));
+            }
+        }
         Ok(())
     }
 }
 
-fn said(kind: &str, failures: &Failures) -> String {
-    let why = failures.last.as_ref().map_or_else(String::new, |(error, _)| error.to_string());
-    format!("{} {kind} in a row failed: {why}", failures.in_a_row)
+fn said(kind: &str, calls: &Calls) -> String {
+    let why = calls.last.as_ref().map_or_else(String::new, |(error, _)| error.to_string());
+    format!("{} {kind} in a row failed: {why}", calls.in_a_row)
+}
+
+/// Which calls of a store are meant.
+type Kind = fn(&mut StoreHealth) -> &mut Calls;
+
+/// A call that is under way until this is dropped.
+#[derive(Debug)]
+pub(super) struct UnderWay<'a> {
+    health: &'a Health,
+    kind: Kind,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.health.note(|health| (self.kind)(health).end());
+    }
 }
 
 /// Where those report who use the store. Clones report to the same watch.
@@ -92,20 +145,41 @@ impl Health {
         self.0.subscribe()
     }
 
+    pub(super) fn write_began(&self) -> UnderWay<'_> {
+        self.began(|health| &mut health.writes)
+    }
+
     pub(super) fn write_succeeded(&self) {
-        self.0.send_if_modified(|health| health.writes.clear());
+        self.0.send_if_modified(|health| health.writes.succeed());
     }
 
     pub(super) fn write_failed(&self, error: Error) {
-        self.0.send_modify(|health| health.writes.add(error));
+        self.0.send_modify(|health| health.writes.fail(error));
+    }
+
+    pub(super) fn read_began(&self) -> UnderWay<'_> {
+        self.began(|health| &mut health.reads)
     }
 
     pub(super) fn read_succeeded(&self) {
-        self.0.send_if_modified(|health| health.reads.clear());
+        self.0.send_if_modified(|health| health.reads.succeed());
     }
 
     pub(super) fn read_failed(&self, error: Error) {
-        self.0.send_modify(|health| health.reads.add(error));
+        self.0.send_modify(|health| health.reads.fail(error));
+    }
+
+    fn began(&self, kind: Kind) -> UnderWay<'_> {
+        self.note(|health| kind(health).begin());
+        UnderWay { health: self, kind }
+    }
+
+    /// A change that is no news by itself: only time makes it one.
+    fn note(&self, change: impl FnOnce(&mut StoreHealth)) {
+        self.0.send_if_modified(|health| {
+            change(health);
+            false
+        });
     }
 
     pub(super) fn durability_lost(&self) {

@@ -70,8 +70,6 @@ pub enum Outcome {
 pub struct Policy {
     /// The longest that one try may take. A local directory has no such bound: a file call cannot be cancelled.
     pub try_timeout: Duration,
-    /// A try that takes longer counts as a failure for the store's health, again and again, though it goes on.
-    pub stall_after: Duration,
     /// Whether a slow put is sent a second time. Never on a local directory.
     pub hedge: bool,
     /// The first and the longest wait between tries.
@@ -84,7 +82,6 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             try_timeout: Duration::from_secs(30),
-            stall_after: Duration::from_secs(3),
             hedge: true,
             backoff: (Duration::from_millis(20), Duration::from_secs(5)),
             refusal_patience: Duration::from_secs(30),
@@ -138,6 +135,7 @@ impl Putter {
     /// put again under the same name, never others.
     pub async fn put_once(&self, key: &Key, payload: Payload, classify: &Classify) -> Outcome {
         let begun = Instant::now();
+        let _under_way = self.store.report().write_began();
         let (bytes, payload) = (payload.len(), payload.into_put());
         let (first, longest) = self.policy.backoff;
         let mut backoff = Backoff::new(first, longest, self.rng.clone());
@@ -249,30 +247,18 @@ impl Putter {
         }
     }
 
-    /// Bounds one request in time and tells the store's health while it stalls.
+    /// Bounds one request in time, where it can be cancelled.
     async fn bounded<T>(
         &self,
         key: &Key,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let (begun, stall) = (Instant::now(), self.policy.stall_after);
-        let unbounded = self.store.locality() == Locality::Directory;
-        let mut request = std::pin::pin!(request);
-        loop {
-            let left = self.policy.try_timeout.saturating_sub(begun.elapsed());
-            if left.is_zero() && !unbounded {
-                return Err(Error::timed_out(key, self.policy.try_timeout));
-            }
-            let wait = if unbounded { stall } else { stall.min(left) };
-            tokio::select! {
-                biased;
-                done = &mut request => return done,
-                () = sleep(wait) => {}
-            }
-            if wait == stall {
-                self.store.report().write_failed(Error::timed_out(key, begun.elapsed()));
-            }
+        if self.store.locality() == Locality::Directory {
+            return request.await;
         }
+        let bound = self.policy.try_timeout;
+        let done = tokio::time::timeout(bound, request).await;
+        done.unwrap_or_else(|_| Err(Error::timed_out(key, bound)))
     }
 
     fn note_failure(&self, key: &Key, error: &Error) {

@@ -71,6 +71,7 @@ impl Getter {
         within: Duration,
     ) -> Result<Bytes, Error> {
         let deadline = Instant::now() + within;
+        let _under_way = self.store.report().read_began();
         let (first, longest) = self.policy.backoff;
         let mut backoff = Backoff::new(first, longest, self.rng.clone());
         loop {

@@ -206,9 +206,14 @@ async fn health_falls_while_the_store_fails_or_stalls_and_recovers() {
                 "put",
                 async move { putter.put_once(&key, payload("ours"), &classify).await },
             );
-        sleep(Duration::from_secs(12)).await;
+        // Time for three tries that fail at once.
+        sleep(Duration::from_secs(1)).await;
+        let hangs = matches!(fault, Fault::Hang { .. });
+        assert_eq!(health.borrow().verdict().is_ok(), hangs, "{fault:?}");
+        sleep(Duration::from_secs(4)).await;
         let said = health.borrow().verdict().expect_err("not ready");
-        assert!(said.contains("writes in a row failed"), "{fault:?}: {said}");
+        let why = if hangs { "no write has succeeded for 5 s" } else { "writes in a row failed" };
+        assert!(said.contains(why), "{fault:?}: {said}");
         rig.faults.stop();
         assert!(matches!(put.await.unwrap(), Some(Outcome::Stored)));
         assert!(health.borrow().verdict().is_ok() && health.borrow().writes.in_a_row == 0);
@@ -243,6 +248,50 @@ async fn failed_reads_show_until_one_succeeds_or_nobody_reads_any_more() {
         getter.get_range(&absent, 0..4, Duration::from_secs(1)).await.expect_err("not there");
     }
     assert!(health.borrow().verdict().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_shows_while_nothing_else_succeeds() {
+    let rig = rig(1);
+    let (health, stall) = (rig.store.health(), Duration::from_secs(10));
+    let ready = || health.borrow().verdict().is_ok();
+    let hang = Fault::Hang { wait: stall, applied: true };
+    let put = |name| {
+        let (putter, key) = (rig.putter.clone(), Key::new(name));
+        async move { putter.put_once(&key, payload("ours"), &classify).await }
+    };
+    // A write, and one that gives up.
+    for patient in [true, false] {
+        rig.next(Op::Put, hang);
+        let stuck = task::spawn("stuck", put(if patient { "w/a" } else { "w/b" }));
+        sleep(Duration::from_millis(3900)).await;
+        assert!(ready(), "so long may a write take");
+        sleep(Duration::from_millis(200)).await;
+        assert!(!ready(), "no write has succeeded for 4 s");
+        let other = if patient { "w/c" } else { "w/d" };
+        assert!(matches!(put(other).await, Outcome::Stored));
+        assert!(ready(), "another write succeeds: the store answers");
+        sleep(Duration::from_millis(4100)).await;
+        assert!(!ready(), "and does not any more");
+        if patient {
+            assert!(matches!(stuck.await.unwrap(), Some(Outcome::Stored)));
+        } else {
+            stuck.abort();
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(ready(), "nothing waits any more");
+    }
+    let getter =
+        Getter::new(rig.store.clone(), ReadPolicy::default(), Rng::from_seed(1), &Registry::new());
+    rig.next(Op::Get, Fault::Hang { wait: HOUR, applied: false });
+    let key = Key::new("w/a");
+    let read = task::spawn("read", async move { getter.get_range(&key, 0..4, stall).await });
+    sleep(Duration::from_millis(4100)).await;
+    let said = health.borrow().verdict().expect_err("not ready");
+    assert!(said.contains("no read has succeeded for 4 s"), "{said}");
+    // The second try.
+    assert_eq!(read.await.unwrap().unwrap().expect("the store is back"), "ours");
+    assert!(ready());
 }
 
 /// Puts `count` objects, each of which takes about 20 ms.
