@@ -77,6 +77,8 @@ pub struct Successor {
 pub struct Coordinator {
     queue: mpsc::Sender<Message>,
     pub(super) image: watch::Receiver<Arc<Image>>,
+    /// Another process has taken over, whoever it is.
+    fenced: watch::Receiver<bool>,
     pub(super) superseded: watch::Receiver<Option<Successor>>,
     pub(super) rng: Rng,
 }
@@ -105,12 +107,24 @@ impl Coordinator {
         let (queue, requests) = mpsc::channel(options.queue_max);
         let (image_sender, image) = watch::channel(Arc::clone(office.machine.image()));
         let (successor, superseded) = watch::channel(None);
-        let owner = Owner { options, store_options, requests, image: image_sender, successor };
+        let (lost, fenced) = watch::channel(false);
+        let owner =
+            Owner { options, store_options, requests, image: image_sender, lost, successor };
         task::spawn("coordinator", owner.run(office));
-        Ok(Self { queue, image, superseded, rng })
+        Ok(Self { queue, image, fenced, superseded, rng })
     }
 
-    /// Resolves when another process has taken over: this one exits and never takes back.
+    /// Resolves as soon as it is known that another process has taken over: nothing more may be answered.
+    pub async fn fenced(&self) {
+        let mut fenced = self.fenced.clone();
+        if fenced.wait_for(|fenced| *fenced).await.is_err() {
+            // The coordinator was shut down: nobody takes over any more.
+            std::future::pending().await
+        }
+    }
+
+    /// Resolves when another process has taken over and its name is known, or cannot be learnt: this one exits and never
+    /// takes back.
     pub async fn superseded(&self) -> Successor {
         let mut superseded = self.superseded.clone();
         let successor =
@@ -220,6 +234,7 @@ struct Owner {
     store_options: store::Options,
     requests: mpsc::Receiver<Message>,
     image: watch::Sender<Arc<Image>>,
+    lost: watch::Sender<bool>,
     successor: watch::Sender<Option<Successor>>,
 }
 
@@ -303,6 +318,7 @@ impl Owner {
 
     /// Says who took over, and ends. Whoever waits or asks from now on learns it too.
     async fn superseded(self) {
+        self.lost.send_replace(true);
         let named = tokio::time::timeout(SUCCESSOR_WAIT, self.successor_named());
         let successor = match Box::pin(named).await {
             Ok((term, broker)) => Successor {

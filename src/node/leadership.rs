@@ -103,24 +103,36 @@ impl Leadership {
         coordinator: Coordinator,
         standing: watch::Sender<Standing>,
     ) {
-        let superseded = coordinator.superseded();
         let chains = self.follow_chains(first, &standing);
         let last = tokio::select! {
             biased;
-            successor = superseded => Standing::Failed(Arc::new(Error::Superseded {
-                broker: successor.broker,
-                successor: successor.incarnation,
-            })),
-            last = chains => last,
+            () = coordinator.fenced() => None,
+            last = chains => Some(last),
+        };
+        let last = match last {
+            Some(last) => last,
+            None => {
+                // Before the successor's name is known: looking for it may take seconds.
+                self.fall_silent();
+                let successor = coordinator.superseded().await;
+                Standing::Failed(Arc::new(Error::Superseded {
+                    broker: successor.broker,
+                    successor: successor.incarnation,
+                }))
+            }
         };
         if let Standing::Failed(error) = &last {
             tracing::error!(%error, "node cannot go on");
-            if let Some(wal) = self.registry.wal() {
-                // Nothing more is acknowledged, whatever is on its way.
-                wal.abandon();
-            }
+            self.fall_silent();
         }
         standing.send_replace(last);
+    }
+
+    /// Nothing more is acknowledged, whatever is on its way, and no partition is read here any more.
+    fn fall_silent(&self) {
+        if let Some(wal) = self.registry.wal() {
+            wal.abandon();
+        }
     }
 
     async fn follow_chains(&self, first: Wal, standing: &watch::Sender<Standing>) -> Standing {

@@ -12,9 +12,10 @@ use crate::base::offset::Offset;
 use crate::cluster::client::{ConfigChange, ConfigEdit, CreateTopics, NewTopic};
 use crate::cluster::config::{ConfigOp, ConfigResource};
 use crate::log::{Isolation, PartitionHandle, ReadBounds, Terms};
+use crate::manifest::store;
 use crate::object::build::memory;
 use crate::object::faults::{Faults, Op, Rates};
-use crate::object::{self, Locality, Store};
+use crate::object::{self, Locality, Store, keys};
 use crate::record::build::BatchBuilder;
 use crate::record::{BatchHeader, Compression};
 
@@ -243,4 +244,44 @@ async fn a_default_that_a_client_changes_is_in_force_at_once_and_after_a_restart
     let again = start(&store, &[]).await;
     let partition = again.registry().partition(&tp).expect("it is led again");
     assert_eq!(size(&partition), 5000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_superseded_broker_falls_silent_before_it_knows_its_successor() {
+    let rig = rig(1, &[]).await;
+    let read = async || {
+        let bounds = ReadBounds {
+            offset: Offset::ZERO,
+            bytes_max: 1,
+            at_least_one: true,
+            isolation: Isolation::ReadUncommitted,
+        };
+        rig.partition.read(rig.broker.registry().remote(), bounds).await
+    };
+    assert!(read().await.is_ok());
+    // Another process opens the manifest and dies before it has signed its term.
+    let manifest = store::Options {
+        raw: rig.store.raw(),
+        path: keys::meta(&rig.broker.context().config.node.cluster_id),
+        locality: Locality::Bucket,
+        if_match: true,
+        clock: clock(),
+        rng: Rng::from_seed(8),
+    };
+    let (other, _) = Box::pin(store::Store::open(&manifest, None)).await.expect("it is up");
+    let begun = Instant::now();
+    let refused = loop {
+        match read().await {
+            Ok(_) => sleep(Duration::from_millis(50)).await,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, log::Error::NotLeader { .. }), "{refused}");
+    let silent = begun.elapsed();
+    assert!(silent < Duration::from_secs(3), "silent after {silent:?}");
+    let error = rig.broker.failed().await;
+    assert!(matches!(*error, Error::Superseded { .. }), "{error}");
+    let exits = begun.elapsed();
+    assert!(exits > silent + Duration::from_secs(2), "silent after {silent:?}, exits {exits:?}");
+    drop(other);
 }
