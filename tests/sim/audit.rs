@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use thalweg::base::ids::{ChainId, SlotId, TopicPartition};
+use thalweg::base::ids::{ChainId, SlotId, TopicId, TopicPartition};
 use thalweg::base::offset::Offset;
 use thalweg::node::Broker;
-use thalweg::object::{Store, keys};
-use thalweg::segment::{Kind, decode_slot, read_header};
+use thalweg::object::{Payload, Store, keys};
+use thalweg::segment::{Kind, Run, decode_slot, read_header};
 
 use super::client::{PARTITIONS, TOPIC};
 
@@ -40,6 +40,37 @@ impl Audit {
         check_window(&found);
         self.0 = found;
     }
+
+    /// At the end of a life, before anybody mends anything: every slot before one that holds an acknowledged record is
+    /// stored. `acked` is of the one topic of the run, by partition and offset.
+    pub(crate) fn check_acknowledged(&self, acked: impl Iterator<Item = (i32, i64)>) {
+        let runs = runs(&self.0);
+        let found: BTreeMap<(i32, Offset), Offset> =
+            runs.into_iter().map(|((tp, base), (_, _, end))| ((tp.partition, base), end)).collect();
+        for (partition, offset) in acked.map(|(partition, offset)| (partition, Offset(offset))) {
+            let run = found.range((partition, Offset::ZERO)..=(partition, offset)).next_back();
+            if run.is_some_and(|(_, end)| offset < *end) {
+                continue;
+            }
+            let behind = self.0.iter().find(|(_, object)| holds(object, partition, offset));
+            match behind {
+                Some((name, _)) => panic!(
+                    "PrefixAck: {partition}@{offset} was acknowledged in {name:?}, and not all before it is stored"
+                ),
+                None => {
+                    panic!("AckedDurable: {partition}@{offset} was acknowledged and is nowhere")
+                }
+            }
+        }
+    }
+}
+
+/// Whether a slot, wherever it stands, has a run with this record.
+fn holds(object: &Bytes, partition: i32, offset: Offset) -> bool {
+    let holds = |run: &Run| {
+        run.tp.partition == partition && (run.base_offset..run.end_offset).contains(&offset)
+    };
+    !is_fence(object) && decode_slot(object).is_ok_and(|slot| slot.index.runs.iter().any(holds))
 }
 
 /// A slot is sent only when all but a window of those before it are stored: no data lies further behind a hole.
@@ -98,26 +129,66 @@ fn runs(objects: &Objects) -> BTreeMap<(TopicPartition, Offset), Place> {
     runs
 }
 
-/// The manifest names every run of every chain once, and nothing else.
-pub(crate) async fn check_manifest(broker: &Broker, sound: &Store) {
-    let context = broker.context();
-    let Some(topic) = context.image().topic(TOPIC).map(|topic| topic.id) else { return };
-    let mut written = runs(&objects(sound).await);
-    written.retain(|(tp, _), _| tp.topic == topic);
-    let mut committed = BTreeMap::new();
-    for partition in 0..PARTITIONS {
-        let tp = TopicPartition { topic, partition };
-        let mut from = Offset::ZERO;
+/// Every run of the topic from `from` on that the manifest names, by its start. Each lies in an object that is there.
+async fn named(
+    broker: &Broker,
+    objects: &Objects,
+    (topic, from): (TopicId, &[i64]),
+) -> BTreeMap<(TopicPartition, Offset), Place> {
+    let mut named = BTreeMap::new();
+    for (partition, from) in (0..PARTITIONS).zip(from) {
+        let (tp, mut from) = (TopicPartition { topic, partition }, Offset(*from));
         loop {
-            let plan = context.manifest.plan(tp, from, 64).await.expect("a healthy coordinator");
+            let plan = broker.context().manifest.plan(tp, from, 64).await;
+            let plan = plan.expect("a healthy coordinator");
             let Some(last) = plan.runs.last() else { break };
             from = last.run.end_offset;
             for planned in &plan.runs {
-                let place = (planned.chain, planned.slot, planned.run.end_offset);
-                let other = committed.insert((tp, planned.run.base_offset), place);
+                let (chain, slot) = (planned.chain, planned.slot);
+                let is_there = objects.get(&(chain, slot)).is_some_and(|object| !is_fence(object));
+                assert!(is_there, "NoDanglingReference: {tp} has a run in {chain}/{slot}");
+                let place = (chain, slot, planned.run.end_offset);
+                let other = named.insert((tp, planned.run.base_offset), place);
                 assert!(other.is_none(), "CommitOnce: {tp} {place:?} and {other:?}");
             }
         }
     }
+    named
+}
+
+/// After records were deleted: what the manifest still names from `from` on is there. Gives how many runs that are.
+pub(crate) async fn check_references(broker: &Broker, sound: &Store, from: &[i64]) -> usize {
+    let topic = broker.context().image().topic(TOPIC).map(|topic| topic.id).expect("a topic");
+    named(broker, &objects(sound).await, (topic, from)).await.len()
+}
+
+/// After all records were deleted and the collector had its time: of the chains that have ended nothing is left but fences.
+pub(crate) async fn check_leaks(broker: &Broker, sound: &Store) {
+    let open = broker.registry().wal().expect("a chain").chain();
+    for (name, object) in objects(sound).await {
+        assert!(name.0 == open || is_fence(&object), "NoLeak: nothing references {name:?}");
+    }
+}
+
+/// Does as a put whose reply was lost long ago: data lands above the end of a chain. False: no chain has ended, or none
+/// holds data.
+pub(crate) async fn land_late(broker: &Broker, sound: &Store) -> bool {
+    let chains = broker.context().manifest.sealed_chains(None, 1).await.expect("it is up");
+    let objects = objects(sound).await;
+    let data = objects.values().find(|object| !is_fence(object));
+    let (Some(chain), Some(data)) = (chains.first(), data) else { return false };
+    let key = keys::slot(CLUSTER, chain.chain, SlotId(chain.sealed_at.0 + 2));
+    sound.put_if_absent(&key, Payload::from(data.clone())).await.expect("a free name");
+    true
+}
+
+/// The manifest names every run of every chain once, and nothing else.
+pub(crate) async fn check_manifest(broker: &Broker, sound: &Store) {
+    let topic = broker.context().image().topic(TOPIC).map(|topic| topic.id);
+    let Some(topic) = topic else { return };
+    let objects = objects(sound).await;
+    let mut written = runs(&objects);
+    written.retain(|(tp, _), _| tp.topic == topic);
+    let committed = named(broker, &objects, (topic, &[0; PARTITIONS as usize])).await;
     assert_eq!(committed, written, "CommitOnce: the manifest is not what the chains hold");
 }

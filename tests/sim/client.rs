@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -12,10 +15,10 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
 };
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
-    RequestHeader, ResponseHeader, TopicName,
+    ApiKey, BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, FetchResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
+    MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use thalweg::handlers::{Answering, Context, Outcome, Request, Session, Step};
@@ -32,6 +35,7 @@ const FETCH: i16 = 12;
 const METADATA: i16 = 9;
 const LIST_OFFSETS: i16 = 7;
 const EPOCH_END: i16 = 4;
+const DELETE_RECORDS: i16 = 2;
 const INIT_PRODUCER_ID: i16 = 4;
 
 /// What one batch was answered.
@@ -186,6 +190,20 @@ impl Client {
             self.call(ApiKey::OffsetForLeaderEpoch, EPOCH_END, &request).await;
         let part = &response.expect("an answer").topics[0].partitions[0];
         (part.error_code, part.end_offset)
+    }
+
+    /// Deletes the records of one partition below `to`. False: not now.
+    pub(crate) async fn delete_records(&self, partition: i32, to: i64) -> bool {
+        let part =
+            DeleteRecordsPartition::default().with_partition_index(partition).with_offset(to);
+        let topic = DeleteRecordsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_partitions(vec![part]);
+        let request =
+            DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
+        let response: Option<DeleteRecordsResponse> =
+            self.call(ApiKey::DeleteRecords, DELETE_RECORDS, &request).await;
+        response.is_some_and(|response| response.topics[0].partitions[0].error_code == 0)
     }
 
     /// The error that a fetch from `offset` is answered with.

@@ -30,6 +30,11 @@ impl History {
         }
     }
 
+    /// Partition and offset of every acknowledged record.
+    pub(crate) fn acked_at(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.acked.keys().copied()
+    }
+
     pub(crate) fn acked_count(&self) -> u64 {
         self.acked.len() as u64
     }

@@ -7,7 +7,8 @@
 //!
 //! - what clients see (`history`): AckedDurable, NoDuplicate, NoReorder, ReadPrefix, and RecoverTotal in that a retried
 //!   batch is recognised after any recovery;
-//! - the objects (`audit`): WriteOnce, FencePermanent, OneSequencer, and CommitOnce of the manifest against them;
+//! - the objects (`audit`): WriteOnce, FencePermanent, OneSequencer, PrefixAck at the end of each life, and CommitOnce and
+//!   NoDanglingReference of the manifest against them; NoLeak where records were deleted;
 //! - IdempotentRecovery: a recovery that crashed after any call of the store is done again and finds the same log;
 //! - law 7 case by case (`recovery`): where a chain ends, and what stops a recovery;
 //! - law 9 (`stale`): a superseded leader says nothing that only a leader may say;
@@ -262,12 +263,14 @@ fn broken_by(lie: Fault) -> Option<String> {
 
 /// Whether a message names a promise, or is the alarm of a recovery that found less than it must.
 fn is_named(broken: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
         "AckedDurable",
         "CommitOnce",
         "FencePermanent",
         "NoDuplicate",
+        "NoDanglingReference",
         "OneSequencer",
+        "PrefixAck",
         "ReadPrefix",
         "RecoverTotal",
         "WriteOnce",

@@ -17,7 +17,7 @@ use thalweg::object::{Locality, Store, TestDisk};
 use thalweg::telemetry;
 
 use super::audit::{self, Audit};
-use super::client::Client;
+use super::client::{Client, PARTITIONS};
 use super::producers::{Actors, Clients, SharedClients, lock, read_all, settle};
 
 const LIVES: u64 = 4;
@@ -71,6 +71,18 @@ const SETTINGS: Settings = &[("num.partitions", "2"), ("wal.flush.ms", "20"), WI
 /// [`audit::WINDOW`] as a setting.
 pub(crate) const WINDOW: (&str, &str) = ("wal.upload.window", "3");
 
+/// One seed in so many ends with a life in which records are deleted.
+const SWEPT: u64 = 20;
+/// Settings of that life's broker: its collector is in a hurry.
+const HASTY: Settings = &[
+    ("num.partitions", "2"),
+    ("wal.flush.ms", "20"),
+    WINDOW,
+    ("gc.interval.ms", "1000"),
+    ("gc.grace.ms", "1000"),
+    ("gc.orphan.interval.ms", "1000"),
+];
+
 /// Runs one seed to its end; panics when a promise is broken.
 pub(crate) fn run(seed: u64) -> Report {
     let _shown = Shown::new(seed);
@@ -79,6 +91,9 @@ pub(crate) fn run(seed: u64) -> Report {
         world.life();
     }
     world.last_life();
+    if seed.is_multiple_of(SWEPT) {
+        world.swept_life();
+    }
     let acked = lock(&world.clients).history.acked_count();
     world.stage.report(acked)
 }
@@ -273,11 +288,13 @@ impl World {
     fn life(&mut self) {
         let clients = Arc::clone(&self.clients);
         self.stage.life(|broker, rng| Actors::of(broker, &clients, rng));
+        self.stage.audit.check_acknowledged(lock(&self.clients).history.acked_at());
     }
 
     fn rough_life(&mut self) {
         let clients = Arc::clone(&self.clients);
         self.stage.rough_life(|broker, rng| Actors::of(broker, &clients, rng));
+        self.stage.audit.check_acknowledged(lock(&self.clients).history.acked_at());
     }
 
     /// The life in which nothing fails: all is acknowledged, committed once, and the log is read from end to end. Gives
@@ -303,7 +320,39 @@ impl World {
         lock(&self.clients).history.check(&log);
         found
     }
+
+    /// A life without faults after the last: first half of all records is deleted, then the rest. What something
+    /// references stays, what nothing references goes.
+    fn swept_life(&mut self) {
+        self.stage.wall_at_its_latest();
+        on_a_runtime(async {
+            self.stage.faults.begin_chapter("swept life");
+            let (store, sound) = (&self.stage.store, &self.stage.sound);
+            let rng = Rng::from_seed(self.stage.rng.u64());
+            let broker =
+                start_with(HASTY, store, self.stage.wall, rng).await.expect("a sound store");
+            assert!(audit::land_late(&broker, sound).await, "some chain has ended with data");
+            let client = Client::new(&broker);
+            for part in [2, 1] {
+                let mut starts = Vec::new();
+                for partition in 0..PARTITIONS {
+                    let (error, end) = client.list_offset(partition, -1).await;
+                    assert_eq!(error, 0, "{partition}");
+                    starts.push(end / part);
+                    assert!(client.delete_records(partition, end / part).await, "{partition}");
+                }
+                sleep(COLLECTED_WITHIN).await;
+                let left = audit::check_references(&broker, sound, &starts).await;
+                assert_eq!(left > 0, part == 2, "{left} runs are left");
+            }
+            audit::check_leaks(&broker, sound).await;
+        });
+        task::assert_no_panics();
+    }
 }
+
+/// The hasty collector has found and deleted by then whatever nothing references.
+const COLLECTED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Stage {
     pub(crate) fn new(seed: u64, settings: Settings) -> Self {
