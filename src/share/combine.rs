@@ -37,6 +37,25 @@ pub(super) fn combined(
     joined
 }
 
+/// Lays `newer` over `kept`, which is a list as [`combined`] makes them, and stays one. What `newer` does not touch costs
+/// nothing.
+pub(super) fn lay_over(kept: &mut Vec<StateBatch>, newer: &[StateBatch], start_offset: i64) {
+    let gone = kept.partition_point(|batch| batch.last_offset < start_offset);
+    kept.drain(..gone);
+    if let Some(first) = kept.first_mut() {
+        first.first_offset = first.first_offset.max(start_offset);
+    }
+    for batch in combined(&[], newer, start_offset) {
+        // Neighbours are touched: it may continue one.
+        let before = batch.first_offset.saturating_sub(1);
+        let behind = batch.last_offset.saturating_add(1);
+        let from = kept.partition_point(|kept| kept.last_offset < before);
+        let to = kept.partition_point(|kept| kept.first_offset <= behind);
+        let touched = combined(&kept[from..to], &[batch], start_offset);
+        kept.splice(from..to, touched);
+    }
+}
+
 fn continues(before: &StateBatch, batch: &StateBatch) -> bool {
     before.last_offset.checked_add(1) == Some(batch.first_offset)
         && (before.delivery_state, before.delivery_count)
@@ -148,7 +167,10 @@ mod tests {
                 prop_assert!(pair[0].last_offset < pair[1].first_offset && !continues(&pair[0], &pair[1]));
             }
             prop_assert_eq!(combined(&result, &[], -1), result.clone());
-            prop_assert_eq!(combined(&newer, &kept, start), result);
+            prop_assert_eq!(combined(&newer, &kept, start), result.clone());
+            let mut laid = combined(&[], &kept, -1);
+            lay_over(&mut laid, &newer, start);
+            prop_assert_eq!(laid, result);
         }
     }
 }

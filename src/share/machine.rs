@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::combine::combined;
+use super::combine::{combined, lay_over};
 use super::partition::{Change, Loaded};
 use super::persister::{Error, Summary};
 use crate::base::ids::SlotId;
@@ -203,8 +203,8 @@ impl ShareStates {
         key: &Key,
         update: &Update,
     ) -> Settled<Result<(), Error>> {
-        let before = self.kept.get(key).expect("the caller found it");
-        let (mut snapshot, mut updates) = (before.snapshot.clone(), before.updates + 1);
+        let Kept { mut snapshot, mut updates, .. } = self.take(key).expect("the caller found it");
+        updates += 1;
         merge(&mut snapshot, update);
         let record = if updates > self.updates_per_snapshot {
             updates = 0;
@@ -267,7 +267,7 @@ fn merge(snapshot: &mut Snapshot, update: &Update) {
         snapshot.leader_epoch = update.leader_epoch;
     }
     snapshot.delivery_complete_count = update.delivery_complete_count;
-    snapshot.batches = combined(&snapshot.batches, &update.batches, snapshot.start_offset);
+    lay_over(&mut snapshot.batches, &update.batches, snapshot.start_offset);
 }
 
 /// About what a state takes in batches.
@@ -287,7 +287,10 @@ impl ShareStates {
     ) -> Result<(), protocol::Error> {
         match (kind, value) {
             (Kind::Snapshot, Some(value)) => {
-                self.put(key, Kept::of(Snapshot::decode(value)?, None));
+                let mut snapshot = Snapshot::decode(value)?;
+                // What was kept need not be what this program writes: it may overlap.
+                snapshot.batches = combined(&[], &snapshot.batches, snapshot.start_offset);
+                self.put(key, Kept::of(snapshot, None));
             }
             (Kind::Update, Some(value)) => {
                 let update = Update::decode(value)?;
