@@ -234,6 +234,33 @@ fn a_marker_withdraws_the_right_to_open_a_transaction() {
     });
 }
 
+/// A coordinator that was superseded has its markers on their way.
+#[test]
+fn a_marker_of_an_older_coordinator_ends_nothing() {
+    on_a_runtime(async {
+        let (_store, broker, link) = a_broker().await;
+        let producer = init(&link).await;
+        let topic = broker.context().image().topic(INPUT).expect("it was created").id;
+        let tp = TopicPartition { topic, partition: 0 };
+        let partition = broker.registry().partition(&tp).expect("it is led here");
+        let marker = |coordinator_epoch: i32, commit: bool| EndMarker {
+            producer_id: ProducerId(producer.0),
+            producer_epoch: producer.1,
+            coordinator_epoch,
+            commit,
+            bumps_epoch: false,
+        };
+        partition.append_marker(&marker(7, false), WALL).expect("an open chain");
+        assert_eq!(send(&link, Protocol::Shared, producer, 0).await, 0);
+        let refused = partition.append_marker(&marker(6, true), WALL);
+        let refused = matches!(refused, Err(log::Error::Rejected { .. }));
+        assert!(refused, "fenced producer: an older coordinator committed");
+        partition.append_marker(&marker(7, false), WALL).expect("an open chain");
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(committed(&link).await, 0, "fenced producer: an older coordinator committed");
+    });
+}
+
 /// What a member is told that commits an offset in a transaction after `replaced`.
 fn evicted(instance: Option<&'static str>, replaced: impl AsyncFn(&Link, &Membership)) -> i16 {
     let told = std::cell::Cell::new(-1);
