@@ -23,6 +23,8 @@ pub struct WalConfig {
     pub uncommitted_max: Duration,
     /// The most index bytes of such slots.
     pub uncommitted_max_bytes: ByteSize,
+    /// Without a proof of leadership for so long, readers are refused.
+    pub session_timeout: Duration,
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
@@ -68,6 +70,14 @@ pub(super) const KEYS: &[Key] = &[
         "268435456",
         "The most index memory for what the coordinator has not heard of, before the broker refuses producers.",
     ),
+    Key::kafkas(
+        Section::Wal,
+        "broker.session.timeout.ms",
+        Millis { min: 2_000, max: 3_600_000 },
+        "9000",
+        "How long a broker on a bucket goes on answering readers while the bucket does not answer it: another may have taken \
+         over. It looks each second in which it writes nothing.",
+    ),
 ];
 
 impl WalConfig {
@@ -84,6 +94,7 @@ impl WalConfig {
             memory_bytes: memory,
             uncommitted_max: values.time("wal.uncommitted.max.ms"),
             uncommitted_max_bytes: values.size("wal.uncommitted.max.bytes"),
+            session_timeout: values.time("broker.session.timeout.ms"),
         }
     }
 }

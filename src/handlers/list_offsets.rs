@@ -110,6 +110,7 @@ impl Terms<'_> {
         partition: &PartitionHandle,
         timestamp: i64,
     ) -> Result<Option<FoundOffset>, log::Error> {
+        partition.check_readable()?;
         let remote = self.session.context.log.remote();
         let mark = |offset| -> Result<Option<FoundOffset>, log::Error> {
             let leader_epoch = partition.epoch_of(offset)?;

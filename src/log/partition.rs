@@ -137,6 +137,14 @@ impl Partition {
         if state.closed { Err(Error::NotLeader { tp: self.tp }) } else { Ok(state) }
     }
 
+    /// Checks that readers may be answered: this broker leads, and has had a proof of it within a session timeout (law 9).
+    ///
+    /// # Errors
+    /// [`Error::NotLeader`].
+    pub fn check_readable(&self) -> Result<(), Error> {
+        if self.wal.may_be_read() { Ok(()) } else { Err(Error::NotLeader { tp: self.tp }) }
+    }
+
     /// Checks the leader epoch that a request names; -1 names none.
     ///
     /// # Errors

@@ -81,8 +81,9 @@ impl Partition {
     /// How many bytes a read at `offset` would find now; `None`: more than memory holds.
     ///
     /// # Errors
-    /// [`Error::NotLeader`], [`Error::OffsetOutOfRange`].
+    /// [`Error::NotLeader`], also without a proof of leadership for a session timeout; [`Error::OffsetOutOfRange`].
     pub fn available(&self, offset: Offset, isolation: Isolation) -> Result<Option<u64>, Error> {
+        self.check_readable()?;
         let state = self.lead()?;
         let offsets = state.offsets();
         self.check_range(offset, &offsets)?;
@@ -113,9 +114,10 @@ impl Partition {
     /// Reads batches from `bounds.offset` on. Never waits for records, only for the store.
     ///
     /// # Errors
-    /// [`Error::NotLeader`]; [`Error::OffsetOutOfRange`], which needs a proof of leadership before it is said (law 9);
+    /// [`Error::NotLeader`], also without a proof of leadership for a session timeout; [`Error::OffsetOutOfRange`], which needs a proof of leadership before it is said (law 9);
     /// [`Error::Object`], [`Error::Manifest`], [`Error::Corrupt`] of reads from the store.
     pub async fn read(&self, remote: &Remote, bounds: ReadBounds) -> Result<Read, Error> {
+        self.check_readable()?;
         let (offsets, runs) = {
             let state = self.lead()?;
             let offsets = state.offsets();

@@ -118,6 +118,7 @@ pub(super) fn chain(config: &Config, locality: Locality) -> wal::Settings {
             Locality::Memory | Locality::Directory => true,
             Locality::Bucket => false,
         },
+        session_timeout: config.wal.session_timeout,
     }
 }
 

@@ -34,8 +34,7 @@ const PIECES_MAX: usize = 512;
 pub enum Budget {
     /// At most so long.
     Within(Duration),
-    /// As soon as no put is in flight; at the latest after the chain's default and a quarter of it. The quarter is for a
-    /// put that takes as long as the default: waited for, those whom it answers share the next put with those who wait.
+    /// As soon as no put is in flight; at the latest after the chain's default.
     WhenIdle,
 }
 
@@ -244,7 +243,7 @@ impl OpenSlot {
             Budget::Within(duration) => duration,
             Budget::WhenIdle => {
                 self.when_idle = true;
-                latest + latest / 4
+                latest
             }
         };
         let deadline = now + within;

@@ -214,6 +214,7 @@ impl Chain {
     fn make_stable(&mut self, slot: SlotId) {
         let now = Instant::now();
         for Sent { slot, at, outcome, tail, row, .. } in self.pending.stored(slot) {
+            self.shared.proven.by(at);
             if !self.local {
                 self.settled_at = now + ((now - at) / SETTLE_PART).min(SETTLE_MAX);
             }

@@ -16,6 +16,7 @@ use super::commit::Uncommitted;
 use super::pending::{Outcome, Stable};
 use super::proof::Prover;
 use super::tail::{BodySource, Tail};
+use super::vigil::{self, Proven};
 use super::{End, Error, Metrics, commit};
 use crate::base::clock::SharedClock;
 use crate::base::ids::{ChainId, Incarnation, SlotId};
@@ -66,6 +67,8 @@ pub struct Settings {
     pub uncommitted_age_max: Duration,
     /// A lock of the operating system proves leadership (a local directory), or nobody else can reach the store.
     pub lock_is_proof: bool,
+    /// Without a proof of leadership for so long, readers are refused (law 9). Default 9 s.
+    pub session_timeout: Duration,
 }
 
 /// How far a chain is.
@@ -129,7 +132,8 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
     unstable_bytes: AtomicU64,
     admit: Notify,
-    prover: Prover,
+    pub(super) prover: Prover,
+    pub(super) proven: Proven,
 }
 
 impl Shared {
@@ -221,10 +225,14 @@ impl Wal {
             unstable_bytes: AtomicU64::new(0),
             admit: Notify::new(),
             prover,
+            proven: Proven::now(),
         });
         task::spawn("wal-chain", Chain::new(Arc::clone(&shared)).run());
         task::spawn("wal-commit", commit::run(Arc::clone(&shared)));
         task::spawn("wal-proof", super::proof::run(Arc::clone(&shared), requests));
+        if !shared.settings.lock_is_proof {
+            task::spawn("wal-vigil", vigil::run(Arc::clone(&shared)));
+        }
         Self(shared)
     }
 
@@ -423,5 +431,12 @@ impl Wal {
     /// [`Error::Ended`]: a fence was found. [`Error::Unproven`]: no answer from the store in time.
     pub async fn prove(&self, within: Duration) -> Result<(), Error> {
         self.0.prover.prove(&self.0, within).await
+    }
+
+    /// Whether readers may be answered: the chain was proven open within a session timeout (law 9).
+    #[must_use]
+    pub fn may_be_read(&self) -> bool {
+        let settings = &self.0.settings;
+        settings.lock_is_proof || self.0.proven.age() <= settings.session_timeout
     }
 }

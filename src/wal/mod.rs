@@ -17,6 +17,7 @@ mod proof;
 pub mod recover;
 mod tail;
 mod upload;
+mod vigil;
 
 pub use buffer::{Budget, Joining};
 pub use handle::{Parts, Progress, Settings, Wal};

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::handle::Shared;
 use super::{End, Error, fence};
@@ -88,6 +89,7 @@ async fn round(shared: &Shared) -> bool {
     // A slot from `unsent` on has its first put after this moment.
     let unsent = shared.sent.load(Ordering::Acquire);
     let stable = shared.stable();
+    let began = Instant::now();
     let mut progress = shared.progress.subscribe();
     let newer = progress.wait_for(|progress| progress.ended.is_some() || progress.stable > unsent);
     let by_gets = async {
@@ -100,11 +102,15 @@ async fn round(shared: &Shared) -> bool {
         }
         true
     };
-    tokio::select! {
+    let open = tokio::select! {
         biased;
         progress = newer => progress.is_ok_and(|progress| progress.ended.is_none()),
         open = by_gets => open,
+    };
+    if open {
+        shared.proven.by(began);
     }
+    open
 }
 
 /// Whether no fence stands in the name; ends the chain if one does. Tries until the store answers.

@@ -173,6 +173,7 @@ fn settings() -> Settings {
         uncommitted_bytes_max: ByteSize(16 << 20),
         uncommitted_age_max: 10 * MINUTE,
         lock_is_proof: false,
+        session_timeout: Duration::from_secs(9),
     }
 }
 

@@ -113,6 +113,39 @@ async fn a_store_that_does_not_answer_proves_nothing_and_ends_nothing() {
     prove(&rig).await.expect("the store is back");
 }
 
+/// A chain that writes nothing is looked at each second; while the store does not answer, readers are refused from a session
+/// timeout after the last proof on, and served again as soon as it answers.
+#[tokio::test(start_paused = true)]
+async fn without_a_proof_for_a_session_timeout_nobody_reads() {
+    let rig = Rig::new(settings());
+    sleep(Duration::from_millis(20_500)).await;
+    assert!(rig.wal.may_be_read());
+    assert!((15..=20).contains(&rig.gets()), "{} looks in 20 s", rig.gets());
+    rig.script(Op::Get, 0, Fault::Status(503), u32::MAX);
+    sleep(Duration::from_millis(7_900)).await;
+    assert!(rig.wal.may_be_read(), "the last proof is less than 9 s old");
+    sleep(Duration::from_millis(2_600)).await;
+    assert!(!rig.wal.may_be_read(), "the last proof is more than 9 s old");
+    assert_eq!(rig.ended(), None, "it is not known that another leads");
+    rig.faults.stop();
+    sleep(Duration::from_millis(2_100)).await;
+    assert!(rig.wal.may_be_read(), "the store is back");
+}
+
+/// The look finds a fence though nobody asks, and a chain that writes is not looked at.
+#[tokio::test(start_paused = true)]
+async fn an_idle_chain_hears_of_its_fence_within_two_seconds() {
+    let rig = Rig::new(settings());
+    for _ in 0..50 {
+        rig.fill(1).await.pop().expect("one").wait().await.expect("an open chain");
+        sleep(ms(100)).await;
+    }
+    assert_eq!(rig.gets(), 0, "each slot is a proof");
+    rig.plant_fence(50).await;
+    sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(rig.ended(), Some(End::Fenced { slot: SlotId(50) }));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lock_is_proof_without_a_look() {
     let rig = Rig::new(Settings { lock_is_proof: true, ..settings() });
