@@ -131,7 +131,7 @@ impl Partition {
         let slots = self.stable_tail_slots();
         let newest = slots.into_iter().filter_map(|slot| {
             let index = self.index_of(slot)?;
-            crate::wal::run_of(&index, self.tp).map(|run| run.max_timestamp)
+            index.run(self.tp).map(|run| run.max_timestamp)
         });
         newest.max().filter(|max| *max > known)
     }
@@ -169,11 +169,11 @@ impl Partition {
     ) -> Result<Option<FoundOffset>, Error> {
         for slot in self.stable_tail_slots() {
             let Some(index) = self.index_of(slot) else { continue };
-            let Some(run) = crate::wal::run_of(&index, self.tp) else { continue };
+            let Some(run) = index.run(self.tp) else { continue };
             if !sought.may_be_in(run.max_timestamp) {
                 continue;
             }
-            let bytes = self.bytes_of(remote, slot, run.position, run.position + run.bytes).await?;
+            let bytes = self.bytes_of(remote, slot, run.position, run.end()).await?;
             if let Some(found) = self.find_in_run(bytes, log_start, sought)? {
                 return Ok(Some(found));
             }

@@ -9,8 +9,8 @@ use super::{Error, Offsets, Partition};
 use crate::base::ids::SlotId;
 use crate::base::offset::Offset;
 use crate::record::batch::LENGTH_OVERHEAD;
-use crate::segment::{AbortedTxn, SlotIndex};
-use crate::wal::{BodySource, run_of};
+use crate::segment::AbortedTxn;
+use crate::wal::{BodySource, TailIndex};
 
 /// How far a consumer may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Partition {
         let mut bytes = 0_usize;
         for slot in slots {
             let source = self.wal.source(slot);
-            let index: &Arc<SlotIndex> = match &source {
+            let index: &Arc<TailIndex> = match &source {
                 BodySource::Memory(tail) => &tail.index,
                 BodySource::Store(index) => index,
                 // It was committed and let go since the plan was made: the rest is the manifest's.
@@ -213,19 +213,18 @@ impl Partition {
     }
 
     /// The batches of this partition's run that fit. None: not even the first.
-    fn take(&self, index: &SlotIndex, left: ReadBounds, end: Offset) -> Option<Taken> {
-        let run = run_of(index, self.tp)?;
-        let batches = index.batches_from(run, left.offset);
+    fn take(&self, index: &TailIndex, left: ReadBounds, end: Offset) -> Option<Taken> {
+        let run = index.run(self.tp)?;
+        let first = run.place_of(left.offset);
+        let from = run.start_of(first);
         let mut taken: Option<Taken> = None;
-        let from = run.position + u64::from(batches.first()?.position);
-        for batch in batches {
-            let to = run.position + u64::from(batch.position) + u64::from(batch.bytes);
+        for batch in &run.batches[first..] {
+            let to = run.position + u64::from(batch.bytes);
             let fits = to - from <= left.bytes_max as u64 || (taken.is_none() && left.at_least_one);
-            let batch_end = batch.end_offset();
-            if !fits || batch_end > end {
+            if !fits || batch.offset > end {
                 return taken.map(|taken| Taken { full: true, ..taken });
             }
-            taken = Some(Taken { from, to, end: batch_end, full: false });
+            taken = Some(Taken { from, to, end: batch.offset, full: false });
         }
         taken
     }
@@ -235,7 +234,7 @@ impl Partition {
         self.lock().stable_from(0, usize::MAX)
     }
 
-    pub(super) fn index_of(&self, slot: SlotId) -> Option<Arc<SlotIndex>> {
+    pub(super) fn index_of(&self, slot: SlotId) -> Option<Arc<TailIndex>> {
         match self.wal.source(slot) {
             BodySource::Memory(tail) => Some(Arc::clone(&tail.index)),
             BodySource::Store(index) => Some(index),

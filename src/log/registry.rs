@@ -270,8 +270,8 @@ impl Registry {
             // This task is far behind: waiting fetches time out, and look again by themselves.
             BodySource::Manifest => return,
         };
-        for run in &index.runs {
-            if let Some(partition) = self.partition(&run.tp) {
+        for tp in index.partitions() {
+            if let Some(partition) = self.partition(&tp) {
                 partition.lock().waiters.wake();
             }
         }

@@ -114,13 +114,6 @@ impl SlotIndex {
         &self.batches[first..first + run.batches as usize]
     }
 
-    /// The batches of `run` from the one that holds `offset` on; all if the run starts later, none if it ends before.
-    #[must_use]
-    pub fn batches_from(&self, run: &Run, offset: Offset) -> &[BatchEntry] {
-        let batches = self.batches_of(run);
-        &batches[batches.partition_point(|batch| batch.end_offset() <= offset)..]
-    }
-
     /// Adds a run after the last, with `batches` in offset order; their positions are set here.
     ///
     /// # Panics

@@ -182,7 +182,7 @@ impl Chain {
         let encoded = encode_slot(&header, body, &index, &known);
         self.previous_index_crc = encoded.index_crc;
         let row = commit::row_of(slot, &index, encoded.bytes, &encoded.footer);
-        let tail = Arc::new(TailSlot::new(slot, index, pieces));
+        let tail = Arc::new(TailSlot::new(slot, &index, pieces));
         shared.parts.metrics.in_flight.inc();
         shared.parts.metrics.slot_bytes.observe(encoded.bytes as f64);
         self.pending.sent(Sent {
@@ -218,7 +218,7 @@ impl Chain {
             if !self.local {
                 self.settled_at = now + ((now - at) / SETTLE_PART).min(SETTLE_MAX);
             }
-            let bytes = tail.index.batches.iter().map(|batch| u64::from(batch.bytes)).sum();
+            let bytes = tail.index.bytes();
             self.shared.parts.metrics.in_flight.dec();
             self.shared.parts.metrics.stable_slots.inc();
             self.shared.tail.push(tail);

@@ -16,6 +16,7 @@ mod pending;
 mod proof;
 pub mod recover;
 mod tail;
+mod tail_index;
 mod upload;
 mod vigil;
 
@@ -23,7 +24,8 @@ pub use buffer::{Budget, Joining};
 pub use handle::{Parts, Progress, Settings, Wal};
 pub use metrics::Metrics;
 pub use pending::Stable;
-pub use tail::{BodySource, TailSlot, run_of};
+pub use tail::{BodySource, TailSlot};
+pub use tail_index::{TailIndex, TailRun};
 
 use crate::base::ids::{ChainId, SlotId};
 

@@ -8,17 +8,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use crate::base::ids::{SlotId, TopicPartition};
+use super::tail_index::TailIndex;
+use crate::base::ids::SlotId;
+use crate::segment::SlotIndex;
 use crate::segment::format::HEADER_BYTES;
-use crate::segment::{Run, SlotIndex};
 
 /// One slot as readers see it.
 #[derive(Debug)]
 pub struct TailSlot {
     /// Its position in the chain.
     pub slot: SlotId,
-    /// Runs in partition order and their batches, and nothing else.
-    pub index: Arc<SlotIndex>,
+    /// Its runs and their batches.
+    pub index: Arc<TailIndex>,
     body: Body,
 }
 
@@ -35,16 +36,13 @@ pub enum BodySource {
     /// In memory, with the index.
     Memory(Arc<TailSlot>),
     /// In the store; the index is here.
-    Store(Arc<SlotIndex>),
+    Store(Arc<TailIndex>),
     /// Committed and out of memory: the manifest knows it.
     Manifest,
 }
 
 impl TailSlot {
-    pub(super) fn new(slot: SlotId, mut index: SlotIndex, pieces: Vec<Bytes>) -> Self {
-        // A reader asks for runs and batches alone: states of partitions are for who recovers the chain from the store.
-        index.checkpoint = Vec::new();
-        index.releases = Vec::new();
+    pub(super) fn new(slot: SlotId, index: &SlotIndex, pieces: Vec<Bytes>) -> Self {
         let mut end = HEADER_BYTES as u64;
         let ends = pieces
             .iter()
@@ -53,7 +51,7 @@ impl TailSlot {
                 end
             })
             .collect();
-        Self { slot, index: Arc::new(index), body: Body { ends, pieces } }
+        Self { slot, index: Arc::new(TailIndex::new(index)), body: Body { ends, pieces } }
     }
 
     /// The bytes `from..to` of the object as shared slices, appended to `out`. The range lies within the body.
@@ -77,16 +75,10 @@ impl TailSlot {
     }
 }
 
-/// The run of `tp` in an index, if it has one: runs are in partition order.
-#[must_use]
-pub fn run_of(index: &SlotIndex, tp: TopicPartition) -> Option<&Run> {
-    index.runs.binary_search_by_key(&tp, |run| run.tp).ok().map(|place| &index.runs[place])
-}
-
 #[derive(Debug)]
 enum Kept {
     Whole(Arc<TailSlot>),
-    IndexOnly(Arc<SlotIndex>),
+    IndexOnly(Arc<TailIndex>),
 }
 
 #[derive(Debug, Default)]
