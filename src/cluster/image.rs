@@ -71,7 +71,7 @@ pub struct PartitionImage {
     /// The last epoch that was granted; -1 before the first.
     pub leader_epoch: LeaderEpoch,
     /// As Kafka shows replicas; a broker that stands for several is repeated.
-    pub replicas: Vec<BrokerId>,
+    pub replicas: Arc<[BrokerId]>,
     /// Contradicts the manifest: taken offline with an alarm.
     pub offline: bool,
     /// `log_start_offset` as far as the manifest knows it.
@@ -82,7 +82,7 @@ pub struct PartitionImage {
     pub epochs: Arc<[EpochStart]>,
 }
 
-const _: () = assert!(size_of::<PartitionImage>() <= 88, "idle partitions are many");
+const _: () = assert!(size_of::<PartitionImage>() <= 80, "idle partitions are many");
 
 impl Image {
     /// Images and grants apply in this order only.

@@ -98,7 +98,7 @@ fn partition_image(partition: &Partition, state: &State) -> PartitionImage {
         leader: chain.map(|(_, broker)| broker),
         chain: chain.map(|(chain, _)| chain),
         leader_epoch: partition.leader_epoch,
-        replicas: partition.replicas.to_vec(),
+        replicas: Arc::clone(&partition.replicas),
         offline,
         log_start: partition.log_start,
         start: partition.start,

@@ -294,7 +294,7 @@ async fn factor_three_on_one_broker_shows_it_three_times() {
     let image = coordinator.image().borrow().clone();
     let topic = image.topic("t").expect("created");
     assert_eq!(topic.replication_factor, 3);
-    assert_eq!(topic.partitions[1].replicas, [NODE; 3]);
+    assert_eq!(topic.partitions[1].replicas[..], [NODE; 3]);
     assert_eq!((topic.partitions[1].chain, topic.partitions[1].leader), (Some(chain), Some(NODE)));
 }
 

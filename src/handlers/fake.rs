@@ -100,7 +100,7 @@ fn partition() -> PartitionImage {
         leader: Some(BrokerId(1)),
         chain: None,
         leader_epoch: LeaderEpoch(4),
-        replicas: vec![BrokerId(1)],
+        replicas: [BrokerId(1)].into(),
         offline: false,
         log_start: Offset::ZERO,
         start: Offset::ZERO,

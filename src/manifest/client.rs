@@ -66,7 +66,7 @@ pub struct FencingChain {
 }
 
 /// The first offset of a leader epoch. Kafka's leader epoch cache holds the same pairs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EpochStart {
     /// The epoch.
     pub epoch: LeaderEpoch,

@@ -301,7 +301,7 @@ fn write_partition(out: &mut Writer, partition: &Partition) {
 /// written.
 pub(crate) fn read_partition(bytes: &[u8]) -> Result<Partition, Malformed> {
     versioned(bytes, |r| {
-        let mut partition = Partition::new(r.list(4, Reader::broker)?.into_boxed_slice());
+        let mut partition = Partition::new(r.list(4, Reader::broker)?.into());
         partition.lease = r.option(Reader::chain)?;
         partition.leader_epoch = r.epoch()?;
         (partition.log_start, partition.start, partition.end) =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::alike::Alike;
 use super::chain::Place;
 use super::codec;
 use super::partition::{Mark, Partition, Pushed, Run};
@@ -141,12 +142,15 @@ impl Loader {
     }
 
     fn place_partitions(&mut self) -> Result<(), Unloadable> {
-        for (tp, partition) in std::mem::take(&mut self.partitions) {
-            let orphan = || Unloadable::Orphan { key: codec::key(&RowKey::Partition(tp)).to_vec() };
+        let (mut replicas, mut epochs) = (Alike::new(), Alike::new());
+        for (tp, mut partition) in std::mem::take(&mut self.partitions) {
+            let orphan = || Unloadable::Orphan { key: codec::key(&RowKey::Partition(tp)) };
             let topic = self.state.topics.get_mut(&tp.topic).ok_or_else(orphan)?;
             if usize::try_from(tp.partition) != Ok(topic.partitions.len()) {
                 return Err(orphan());
             }
+            partition.replicas = replicas.of(&partition.replicas);
+            partition.epochs = epochs.of(&partition.epochs);
             topic.partitions.push(partition);
         }
         // Their rows were not written again when the deletion began.
@@ -166,9 +170,7 @@ impl Loader {
             chain.live.extend((0..found).map(|_| 0));
         }
         match self.slots.first_key_value() {
-            Some((chain, _)) => {
-                Err(Unloadable::Orphan { key: codec::key(&RowKey::Chain(*chain)).to_vec() })
-            }
+            Some((chain, _)) => Err(Unloadable::Orphan { key: codec::key(&RowKey::Chain(*chain)) }),
             None => Ok(()),
         }
     }

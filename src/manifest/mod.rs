@@ -4,6 +4,7 @@
 //! possibly far away or down. The state in memory is a pure function of edits (`state`); each durable write is the rows
 //! that a group of edits changed (`codec`, [`store`]); a restart rebuilds the same state from the rows (`load`).
 
+mod alike;
 pub(crate) mod chain;
 pub mod client;
 mod clock;

@@ -123,8 +123,9 @@ pub(crate) struct Offline {
 /// A partition. One that was written once and is idle costs little more than this, a grant and a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partition {
-    /// Brokers that may lead it, first choice first.
-    pub(crate) replicas: Box<[BrokerId]>,
+    /// Brokers that may lead it, first choice first; one list for all partitions of the topic that have it alike, and shared
+    /// with the image.
+    pub(crate) replicas: Arc<[BrokerId]>,
     /// The chain that leads it.
     pub(crate) lease: Option<ChainId>,
     /// The last epoch granted; -1 before the first.
@@ -154,7 +155,7 @@ const _: () = assert!(size_of::<Partition>() <= 160, "idle partitions are many")
 
 impl Partition {
     /// A partition that was never led.
-    pub(crate) fn new(replicas: Box<[BrokerId]>) -> Self {
+    pub(crate) fn new(replicas: Arc<[BrokerId]>) -> Self {
         Self {
             replicas,
             lease: None,

@@ -4,7 +4,9 @@
 //! coordinator does, before it makes an edit. No clock, no store. What must hold is in [`super::invariants`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::alike::Alike;
 use super::chain::{Chain, Phase, Place};
 use super::edit::{Broker, ConfigOwner, Edit, NewTopic, Term};
 use super::partition::{Mark, Partition, Pushed, Run};
@@ -305,9 +307,8 @@ impl State {
         let topic = self.topic_mut(id);
         let first = topic.partitions.len();
         topic.partitions.reserve_exact(replicas.len());
-        topic
-            .partitions
-            .extend(replicas.into_iter().map(|on| Partition::new(on.into_boxed_slice())));
+        let mut alike = Alike::new();
+        topic.partitions.extend(replicas.iter().map(|on| Partition::new(alike.of(on))));
         let numbers = (0..).take(topic.partitions.len()).skip(first);
         let rows = numbers.map(|n| RowKey::Partition(TopicPartition { topic: id, partition: n }));
         self.changes.rows.extend(rows);
@@ -350,6 +351,19 @@ impl State {
         let partition = self.partition_mut(tp);
         assert!(partition.lease.is_none(), "{tp} granted twice");
         partition.grant(chain, from);
+        self.share_epochs(tp);
+    }
+
+    /// Partitions of a topic mostly begin alike: a list of epochs like the left neighbour's is the neighbour's.
+    fn share_epochs(&mut self, tp: TopicPartition) {
+        let left = TopicPartition { partition: tp.partition - 1, ..tp };
+        let Some(epochs) = self.partition(&left).map(|left| Arc::clone(&left.epochs)) else {
+            return;
+        };
+        let partition = self.find_mut(tp).expect("it was just granted");
+        if partition.epochs == epochs {
+            partition.epochs = epochs;
+        }
     }
 
     fn set_configs(&mut self, owner: ConfigOwner, configs: BTreeMap<String, String>) {

@@ -36,7 +36,7 @@ fn put_topic(image: &mut Image, number: u128, partitions: usize) {
         leader: None,
         chain: None,
         leader_epoch: LeaderEpoch(0),
-        replicas: Vec::new(),
+        replicas: [].into(),
         offline: false,
         log_start: Offset::ZERO,
         start: Offset::ZERO,
