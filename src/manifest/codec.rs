@@ -13,8 +13,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
 use super::chain::{Chain, Phase, Place};
 use super::client::{Endpoint, EpochStart};
 use super::edit::{Broker, ConfigOwner, Term};
@@ -31,7 +29,7 @@ const VERSION: u8 = 1;
 pub(crate) const META: &[u8] = b"m";
 
 /// A row's key as bytes.
-pub(crate) fn key(key: &RowKey) -> Bytes {
+pub(crate) fn key(key: &RowKey) -> Vec<u8> {
     let mut out = Vec::with_capacity(32);
     match key {
         RowKey::Meta => out.push(b'm'),
@@ -50,7 +48,7 @@ pub(crate) fn key(key: &RowKey) -> Bytes {
             tagged(&mut out, b'd', &[&chain.0.to_be_bytes(), &slot.0.to_be_bytes()]);
         }
     }
-    exact(&out)
+    out
 }
 
 fn tagged(out: &mut Vec<u8>, tag: u8, fields: &[&[u8]]) {
@@ -133,7 +131,7 @@ impl KeyReader<'_> {
 }
 
 /// A row as the state has it now; none if it is not there (any more). Slot rows are not kept in the state.
-pub(crate) fn value(state: &State, key: &RowKey) -> Option<Bytes> {
+pub(crate) fn value(state: &State, key: &RowKey) -> Option<Vec<u8>> {
     let mut out = Writer(vec![VERSION]);
     match key {
         RowKey::Meta => write_meta(&mut out, state),
@@ -151,12 +149,7 @@ pub(crate) fn value(state: &State, key: &RowKey) -> Option<Bytes> {
             out.slot(queued.end).i64(queued.queued_at.0);
         }
     }
-    Some(exact(&out.0))
-}
-
-/// A copy without slack: the store keeps rows in memory until its next flush.
-fn exact(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
+    Some(out.0)
 }
 
 /// Checks the version and hands the rest to `read`, which must use all of it.
@@ -327,7 +320,7 @@ pub(crate) fn read_deletion(bytes: &[u8]) -> Result<Queued, Malformed> {
 }
 
 /// A slot's row. Its number is in the key.
-pub(crate) fn slot_value(row: &SlotRow) -> Bytes {
+pub(crate) fn slot_value(row: &SlotRow) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(32 + 68 * row.runs.len()));
     out.u8(VERSION).u64(row.bytes).u64(row.index_position).u32(row.index_bytes);
     out.list(row.runs.iter(), |out, run| {
@@ -340,7 +333,7 @@ pub(crate) fn slot_value(row: &SlotRow) -> Bytes {
     out.list(row.releases.iter(), |out, row| {
         out.partition(row.tp).i32(row.leader_epoch.0);
     });
-    exact(&out.0)
+    out.0
 }
 
 pub(crate) fn read_slot(slot: SlotId, bytes: &[u8]) -> Result<SlotRow, Malformed> {

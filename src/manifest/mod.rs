@@ -13,6 +13,7 @@ pub(crate) mod edit;
 pub mod error;
 pub(crate) mod invariants;
 pub(crate) mod load;
+mod packed;
 pub(crate) mod partition;
 pub mod row;
 pub(crate) mod state;

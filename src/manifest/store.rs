@@ -19,6 +19,7 @@ use super::clock::{self, Clock};
 use super::codec;
 use super::edit::{Broker, Term};
 use super::load::{Loader, Unloadable};
+use super::packed::Packed;
 use super::state::{Changes, RowKey, State};
 use crate::base::clock::SharedClock;
 use crate::base::rng::Rng;
@@ -151,15 +152,20 @@ impl Store {
 
     /// Writes the changed rows as `state` has them now. On `Ok` they are durable; on `Err` they may be.
     pub(crate) async fn write(&self, state: &State, changes: &Changes) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::new();
+        let mut rows = Packed::default();
         for (chain, row) in &changes.slots {
-            batch.put_bytes(codec::key(&RowKey::Slot(*chain, row.slot)), codec::slot_value(row));
+            let key = codec::key(&RowKey::Slot(*chain, row.slot));
+            rows.push(&key, Some(&codec::slot_value(row)));
         }
         // Every write tells the time of the last one: the meta row is in each.
         for key in changes.rows.iter().chain([&RowKey::Meta]) {
-            match codec::value(state, key) {
-                Some(value) => batch.put_bytes(codec::key(key), value),
-                None => batch.delete(codec::key(key)),
+            rows.push(&codec::key(key), codec::value(state, key).as_deref());
+        }
+        let mut batch = WriteBatch::new();
+        for (key, value) in rows.into_rows() {
+            match value {
+                Some(value) => batch.put_bytes(key, value),
+                None => batch.delete(key),
             }
         }
         let written = self.db.write(batch).await?;

@@ -119,12 +119,12 @@ impl Rows {
         let changes = &state.changes;
         for (chain, row) in &changes.slots {
             let key = RowKey::Slot(*chain, row.slot);
-            self.0.insert(codec::key(&key).to_vec(), codec::slot_value(row).to_vec());
+            self.0.insert(codec::key(&key), codec::slot_value(row));
         }
         for key in &changes.rows {
             match codec::value(state, key) {
-                Some(value) => self.0.insert(codec::key(key).to_vec(), value.to_vec()),
-                None => self.0.remove(codec::key(key).as_ref()),
+                Some(value) => self.0.insert(codec::key(key), value),
+                None => self.0.remove(&codec::key(key)),
             };
         }
     }
@@ -409,6 +409,6 @@ fn keys_sort_by_what_they_are_about() {
     let (_, rows) = everything();
     for key in rows.0.keys() {
         let read = codec::read_key(key).expect("readable");
-        assert_eq!(codec::key(&read).as_ref(), key.as_slice());
+        assert_eq!(codec::key(&read), key.as_slice());
     }
 }
