@@ -159,6 +159,30 @@ async fn write(store: &Store, state: &mut State) -> Result<(), StoreError> {
 }
 
 #[test]
+fn partitions_that_are_alike_share_their_lists_before_a_restart_and_after_it() {
+    let mut rows = Rows::default();
+    let mut state = applied(vec![
+        Edit::Term(Term { term: 1, broker: BrokerId(1), incarnation: incarnation(7) }),
+        registered(1, 7),
+        created(1, "orders", 3),
+        granted(tp(1, 0), 1),
+        granted(tp(1, 1), 1),
+        granted(tp(1, 2), 1),
+    ]);
+    rows.write(&mut state);
+    for state in [state, rows.load()] {
+        let [first, others @ ..] = &state.topics[&topic_id(1)].partitions[..] else {
+            panic!("there are three");
+        };
+        assert_eq!((first.replicas.len(), first.epochs.len()), (1, 1));
+        for other in others {
+            assert!(Arc::ptr_eq(&first.replicas, &other.replicas));
+            assert!(Arc::ptr_eq(&first.epochs, &other.epochs));
+        }
+    }
+}
+
+#[test]
 fn rows_make_the_state_that_wrote_them() {
     let (mut state, mut rows) = (State::default(), Rows::default());
     for edit in story() {
