@@ -304,6 +304,51 @@ fn a_member_whose_instance_was_taken_commits_nothing() {
     assert_eq!(given, code::FENCED_INSTANCE, "evicted member");
 }
 
+#[test]
+fn a_member_of_another_generation_is_not_alive_and_has_nothing() {
+    on_a_broker(async |link| {
+        let old = Membership::join(link, (GROUP, None), None).await;
+        assert_eq!(old.beat(link).await, Some(0), "it is alive");
+        assert_eq!(old.sync_again(link).await, Some(0), "it may ask again");
+        let new = Membership::join(link, (GROUP, None), Some(old.clone())).await;
+        let given = old.beat(link).await;
+        assert_eq!(given, Some(code::ILLEGAL_GENERATION), "evicted member: it is alive");
+        let given = old.sync_again(link).await;
+        assert_eq!(given, Some(code::ILLEGAL_GENERATION), "evicted member: it has partitions");
+        assert_eq!(new.beat(link).await, Some(0), "it is alive");
+    });
+}
+
+#[test]
+fn a_member_whose_instance_was_taken_cannot_join_again() {
+    on_a_broker(async |link| {
+        let old = Membership::join(link, (GROUP, Some("static")), None).await;
+        let new = Membership::join(link, (GROUP, Some("static")), None).await;
+        let given = old.join_again(link).await;
+        assert_eq!(given, Some(code::FENCED_INSTANCE), "evicted member: it joined again");
+        assert_eq!(new.beat(link).await, Some(0), "it is alive");
+    });
+}
+
+/// A transactional id belongs to one producer id.
+#[test]
+fn another_producers_id_neither_adds_nor_ends() {
+    for protocol in PROTOCOLS {
+        on_a_broker(async |link| {
+            let producer = init(link).await;
+            let other = (producer.0 + 1_000, producer.1);
+            let given = link.add_partition(ID, other, KEY).await.expect("an answer");
+            let mapping = code::INVALID_PRODUCER_ID_MAPPING;
+            assert_eq!(given, mapping, "fenced producer: another's id adds");
+            assert_eq!(send(link, protocol, producer, 0).await, 0);
+            let given = end(link, protocol, other, true).await;
+            assert_eq!(given, mapping, "fenced producer: another's id ends {protocol:?}");
+            assert_eq!(end(link, protocol, producer, false).await, 0);
+            assert_eq!(committed(link).await, 0, "fenced producer: another's id committed");
+        });
+    }
+}
+
 /// What the leader of a partition on another chain is told that asks whether it is in a transaction (law 9).
 fn verified(superseded: bool) -> i16 {
     on_a_runtime(async {

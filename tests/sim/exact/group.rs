@@ -135,7 +135,8 @@ impl Membership {
         self.instance.map(StrBytes::from_static_str)
     }
 
-    async fn join_once(&mut self, link: &Link, ask: &mut impl FnMut()) -> bool {
+    /// JoinGroup, once. None: nobody knows.
+    async fn ask_to_join(&self, link: &Link) -> Option<JoinGroupResponse> {
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(StrBytes::from_static_str(ASSIGNOR))
             .with_metadata(Bytes::from_static(SUBSCRIPTION));
@@ -147,10 +148,16 @@ impl Membership {
             .with_group_instance_id(self.instance())
             .with_protocol_type(StrBytes::from_static_str(PROTOCOL))
             .with_protocols(vec![protocol]);
-        let Some(joined) = link.call::<JoinGroupResponse>(ApiKey::JoinGroup, JOIN, &request).await
-        else {
-            return false;
-        };
+        link.call(ApiKey::JoinGroup, JOIN, &request).await
+    }
+
+    /// What the member is answered that joins again as who it is. None: nobody knows.
+    pub(super) async fn join_again(&self, link: &Link) -> Option<i16> {
+        Some(self.ask_to_join(link).await?.error_code)
+    }
+
+    async fn join_once(&mut self, link: &Link, ask: &mut impl FnMut()) -> bool {
+        let Some(joined) = self.ask_to_join(link).await else { return false };
         match joined.error_code {
             0 => {}
             code::MEMBER_ID_REQUIRED => {
@@ -178,7 +185,12 @@ impl Membership {
         self.sync(link, if leads { assignments.collect() } else { Vec::new() }).await
     }
 
-    async fn sync(&mut self, link: &Link, assignments: Vec<SyncGroupRequestAssignment>) -> bool {
+    /// SyncGroup, once. None: nobody knows.
+    async fn ask_to_sync(
+        &self,
+        link: &Link,
+        assignments: Vec<SyncGroupRequestAssignment>,
+    ) -> Option<SyncGroupResponse> {
         let request = SyncGroupRequest::default()
             .with_group_id(group_id(self.group))
             .with_generation_id(self.generation)
@@ -187,7 +199,16 @@ impl Membership {
             .with_protocol_type(Some(StrBytes::from_static_str(PROTOCOL)))
             .with_protocol_name(Some(StrBytes::from_static_str(ASSIGNOR)))
             .with_assignments(assignments);
-        let synced: Option<SyncGroupResponse> = link.call(ApiKey::SyncGroup, SYNC, &request).await;
+        link.call(ApiKey::SyncGroup, SYNC, &request).await
+    }
+
+    /// What the member is answered that asks for its assignment again. None: nobody knows.
+    pub(super) async fn sync_again(&self, link: &Link) -> Option<i16> {
+        Some(self.ask_to_sync(link, Vec::new()).await?.error_code)
+    }
+
+    async fn sync(&mut self, link: &Link, assignments: Vec<SyncGroupRequestAssignment>) -> bool {
+        let synced = self.ask_to_sync(link, assignments).await;
         let Some(synced) = synced.filter(|synced| synced.error_code == 0) else { return false };
         let assigned = embedded::read_assignment(&synced.assignment).expect("an assignment");
         let partitions = assigned.iter().flat_map(|named| &named.partitions);
