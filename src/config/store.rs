@@ -15,13 +15,16 @@ pub struct StoreConfig {
     pub data_dir: PathBuf,
     /// `s3://bucket/prefix`, `gs://`, `az://`, `file:///path` or `memory://`; its scheme is one of these.
     pub url: Option<String>,
-    /// The address of an S3 that is not Amazon's.
+    /// The address of a store that is not the cloud's own.
     pub endpoint: Option<String>,
+    /// Azure's storage account; else what the environment says.
+    pub account: Option<String>,
     /// The bucket's region; else what the environment or the profile says.
     pub region: Option<String>,
     /// `endpoint/bucket/key` rather than `bucket.endpoint/key`; unsaid: if an endpoint is given.
     pub path_style: bool,
-    /// The bucket is an S3 Express One Zone directory bucket.
+    /// The bucket is an S3 Express One Zone directory bucket; unsaid: if its name ends as theirs do and there is no
+    /// endpoint.
     pub express: bool,
     /// Requests without TLS are allowed; unsaid: if the endpoint starts with `http:`.
     pub allow_http: bool,
@@ -59,7 +62,15 @@ pub(super) const KEYS: &[Key] = &[
         "store.endpoint",
         Text,
         "",
-        "The address of an S3 that is not Amazon's, such as http://localhost:9000.",
+        "The address of a store that is not the cloud's own: an S3 that is not Amazon's (http://localhost:9000), a Google \
+         Cloud Storage that is not Google's, an Azure account at another place, with its name where the store wants it \
+         in the path (http://localhost:10000/devstoreaccount1).",
+    ),
+    key(
+        "store.account",
+        Text,
+        "",
+        "The storage account of an az:// store; empty: what AZURE_STORAGE_ACCOUNT_NAME says.",
     ),
     key(
         "store.region",
@@ -73,7 +84,13 @@ pub(super) const KEYS: &[Key] = &[
         "auto",
         "Put the bucket in the path rather than in the host's name; auto: where `store.endpoint` is said.",
     ),
-    key("store.express", Bool, "false", "The bucket is an S3 Express One Zone directory bucket."),
+    key(
+        "store.express",
+        Kind::OneOf(&["auto", "true", "false"]),
+        "auto",
+        "The bucket is an S3 Express One Zone directory bucket; auto: where its name ends in --x-s3 and `store.endpoint` \
+         is not said.",
+    ),
     key(
         "store.allow.http",
         Kind::OneOf(&["auto", "true", "false"]),
@@ -124,13 +141,19 @@ impl StoreConfig {
             "auto" => auto,
             said => said == "true",
         };
+        let express = unless_said("store.express", endpoint.is_none() && is_directory_bucket(&url));
+        if express && endpoint.is_some() {
+            let what = "is for Amazon's own directory buckets, whose address is known: leave store.endpoint empty";
+            faults.about("store.express", values, what);
+        }
         Self {
             data_dir: PathBuf::from(values.text("data.dir")),
             url,
+            account: values.said("store.account"),
             region: values.said("store.region"),
             path_style: unless_said("store.path.style", endpoint.is_some()),
             endpoint,
-            express: values.flag("store.express"),
+            express,
             allow_http: unless_said("store.allow.http", plain),
             unsigned_payload: values.flag("store.unsigned.payload"),
             request_timeout: values.time("store.request.timeout.ms"),
@@ -138,4 +161,10 @@ impl StoreConfig {
             hedge: values.flag("store.hedge"),
         }
     }
+}
+
+/// Whether the URL's bucket has a name that only directory buckets may have.
+fn is_directory_bucket(url: &Option<String>) -> bool {
+    let rest = url.as_deref().and_then(|url| url.strip_prefix("s3://")).unwrap_or_default();
+    rest.split('/').next().is_some_and(|bucket| bucket.ends_with("--x-s3"))
 }

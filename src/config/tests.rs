@@ -132,6 +132,25 @@ fn one_layer_must_not_contradict_itself() {
 }
 
 #[test]
+fn a_directory_bucket_is_known_by_its_name() {
+    let url = ("store.url", "s3://b--use1-az4--x-s3/p");
+    let endpoint = ("store.endpoint", "http://localhost:9000");
+    for (settings, express) in [
+        (vec![url], true),
+        (vec![url, ("store.express", "false")], false),
+        (vec![url, endpoint], false),
+        (vec![("store.url", "s3://b/p--x-s3")], false),
+        (vec![("store.url", "gs://b--x-s3")], false),
+        (vec![("store.url", "s3://b"), ("store.express", "true")], true),
+    ] {
+        let config = Config::with(settings.iter().copied()).expect("it has no faults");
+        assert_eq!(config.store.express, express, "{settings:?}");
+    }
+    let said = faults(&inputs("", &[], &[url, endpoint, ("store.express", "true")]));
+    assert!(said.len() == 1 && said[0].contains("leave store.endpoint empty"), "{said:?}");
+}
+
+#[test]
 fn other_machines_reach_a_listener_only_when_it_was_meant() {
     let check = |settings: &[(&str, &str)], expected: &[&str]| {
         let faults = Config::with(settings.iter().copied()).err().unwrap_or_default();

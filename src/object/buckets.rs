@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut};
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{
+    GcpCredential, GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey,
+};
 use object_store::prefix::PrefixStore;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, RetryConfig, StaticCredentialProvider};
 
 use super::build::OpenError;
 use super::credentials::ChainCredentials;
@@ -106,42 +108,99 @@ pub(super) fn s3_as(
         }
         Ok(under(prefix, builder.build().map_err(refused)?))
     };
-    let name = match &config.endpoint {
-        Some(endpoint) => format!("s3://{bucket}/{prefix} at {endpoint}"),
-        None => format!("s3://{bucket}/{prefix} in {region}"),
-    };
+    let mut name = named("s3", bucket, prefix, config);
+    if config.endpoint.is_none() {
+        name.push_str(&format!(" in {region}"));
+    }
     Ok(both(open(Client::Data)?, open(Client::Meta)?, &name))
 }
 
-/// A bucket of Google's. Credentials as Google's own tools find them.
-pub(super) fn gcs(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Store, OpenError> {
-    let open = |client: Client| -> Result<RawStore, OpenError> {
-        let builder = GoogleCloudStorageBuilder::from_env()
+/// A bucket of Google's, or of a store that speaks like it at `config.endpoint`. Credentials as Google's own tools find
+/// them.
+pub(super) async fn gcs(
+    config: &StoreConfig,
+    bucket: &str,
+    prefix: &str,
+) -> Result<Store, OpenError> {
+    let mut builder = GoogleCloudStorageBuilder::from_env();
+    let is_anonymous = is_true(builder.get_config_value(&GoogleConfigKey::SkipSignature));
+    if is_anonymous {
+        // The client's puts ask for credentials all the same.
+        let none = GcpCredential { bearer: String::new() };
+        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(none)));
+    }
+    let (data, meta) = gcs_as(config, bucket, builder)?;
+    if !is_anonymous {
+        // Asked now, as with S3; by the client that tries more than once.
+        let asked = meta.credentials().get_credential().await;
+        asked.map_err(|source| OpenError::NoGoogleCredentials(Cause::new(source)))?;
+    }
+    let name = named("gs", bucket, prefix, config);
+    Ok(both(under(prefix, data), under(prefix, meta), &name))
+}
+
+/// The same with credentials that are known, for our data and for SlateDB's.
+pub(super) fn gcs_as(
+    config: &StoreConfig,
+    bucket: &str,
+    builder: GoogleCloudStorageBuilder,
+) -> Result<(GoogleCloudStorage, GoogleCloudStorage), OpenError> {
+    let open = |client: Client| {
+        let mut builder = builder
+            .clone()
             .with_bucket_name(bucket)
             .with_client_options(options(config))
             .with_retry(client.retry());
-        Ok(under(prefix, builder.build().map_err(refused)?))
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.with_base_url(endpoint.trim_end_matches('/'));
+        }
+        builder.build().map_err(refused)
     };
-    Ok(both(open(Client::Data)?, open(Client::Meta)?, &format!("gs://{bucket}/{prefix}")))
+    Ok((open(Client::Data)?, open(Client::Meta)?))
 }
 
-/// A container of Azure's. Account and credentials from Azure's own variables.
-pub(super) fn azure(
+/// A container of Azure's, or of a store that speaks like it at `config.endpoint`. Credentials, and the account that is
+/// not said, from Azure's own variables.
+pub(super) async fn azure(
     config: &StoreConfig,
     container: &str,
     prefix: &str,
 ) -> Result<Store, OpenError> {
-    let open = |client: Client| -> Result<RawStore, OpenError> {
-        let mut builder = MicrosoftAzureBuilder::from_env()
-            .with_container_name(container)
-            .with_client_options(options(config))
-            .with_retry(client.retry());
-        if let Some(endpoint) = &config.endpoint {
-            builder = builder.with_endpoint(endpoint.clone());
-        }
-        Ok(under(prefix, builder.build().map_err(refused)?))
+    let mut builder = MicrosoftAzureBuilder::from_env();
+    if let Some(account) = &config.account {
+        builder = builder.with_account(account);
+    }
+    if builder.get_config_value(&AzureConfigKey::AccountName).is_none() {
+        return Err(OpenError::NoAccount);
+    }
+    if let Some(endpoint) = &config.endpoint {
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_owned());
+    }
+    let is_anonymous = is_true(builder.get_config_value(&AzureConfigKey::SkipSignature));
+    let open = |client: Client| {
+        let builder = builder.clone().with_container_name(container);
+        let builder = builder.with_client_options(options(config)).with_retry(client.retry());
+        builder.build().map_err(refused)
     };
-    Ok(both(open(Client::Data)?, open(Client::Meta)?, &format!("az://{container}/{prefix}")))
+    let (data, meta) = (open(Client::Data)?, open(Client::Meta)?);
+    if !is_anonymous {
+        let asked = meta.credentials().get_credential().await;
+        asked.map_err(|source| OpenError::NoAzureCredentials(Cause::new(source)))?;
+    }
+    let name = named("az", container, prefix, config);
+    Ok(both(under(prefix, data), under(prefix, meta), &name))
+}
+
+fn is_true(value: Option<String>) -> bool {
+    value.is_some_and(|value| value == "true")
+}
+
+/// What people know a store by.
+fn named(scheme: &str, bucket: &str, prefix: &str, config: &StoreConfig) -> String {
+    match &config.endpoint {
+        Some(endpoint) => format!("{scheme}://{bucket}/{prefix} at {endpoint}"),
+        None => format!("{scheme}://{bucket}/{prefix}"),
+    }
 }
 
 fn both(data: RawStore, meta: RawStore, name: &str) -> Store {

@@ -57,6 +57,21 @@ pub enum OpenError {
     /// There are no credentials.
     #[error(transparent)]
     Credentials(#[from] NoCredentials),
+    /// Google gives none.
+    #[error(
+        "no credentials for Google Cloud Storage: {0}; name a key file with GOOGLE_APPLICATION_CREDENTIALS, or run where a \
+         service account is; a store that asks for none is used with GOOGLE_SKIP_SIGNATURE=true"
+    )]
+    NoGoogleCredentials(#[source] Cause),
+    /// An Azure container is asked for, and nobody says whose.
+    #[error("the storage account is not known: set store.account or AZURE_STORAGE_ACCOUNT_NAME")]
+    NoAccount,
+    /// Azure gives none.
+    #[error(
+        "no credentials for Azure Blob Storage: {0}; set AZURE_STORAGE_ACCOUNT_KEY, or AZURE_STORAGE_SAS_TOKEN, or \
+         AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and AZURE_TENANT_ID, or run where a managed or workload identity is"
+    )]
+    NoAzureCredentials(#[source] Cause),
     /// The client refuses its settings.
     #[error("the store's settings do not fit together: {0}")]
     Client(#[source] Cause),
@@ -89,8 +104,8 @@ pub async fn open(
         Place::Memory { limit } => Ok(memory_of(clock, limit)),
         Place::Directory(root) => open_directory(root, purpose).await,
         Place::S3 { bucket, prefix } => buckets::s3(config, &bucket, &prefix, clock).await,
-        Place::Gcs { bucket, prefix } => buckets::gcs(config, &bucket, &prefix),
-        Place::Azure { container, prefix } => buckets::azure(config, &container, &prefix),
+        Place::Gcs { bucket, prefix } => buckets::gcs(config, &bucket, &prefix).await,
+        Place::Azure { container, prefix } => buckets::azure(config, &container, &prefix).await,
     }
 }
 

@@ -56,6 +56,17 @@ pub enum Refusal {
         #[source]
         error: Error,
     },
+    /// The store does not take a request as it is.
+    #[error(
+        "{store} refuses requests: {error}; check store.url and store.endpoint, and what the store needs to be told"
+    )]
+    Refused {
+        /// The store.
+        store: String,
+        /// What it said.
+        #[source]
+        error: Error,
+    },
     /// No permission.
     #[error(
         "{store} denies access: {error}; the credentials need to read, write, list and delete objects below this place"
@@ -102,7 +113,11 @@ pub async fn probe(store: &Store, rng: &Rng) -> Result<Abilities, Refusal> {
         let key = keys::probe(rng.u64());
         let (one, other) = (Bytes::from_static(b"one"), Bytes::from_static(b"other"));
         // The first request finds out whether anybody is there; puts are not repeated under a name.
-        read_within(PATIENCE, rng, || absent(store, &key)).await.map_err(judge)?;
+        let seen = read_within(PATIENCE, rng, || absent(store, &key)).await;
+        seen.map_err(|error| match error {
+            Error::Refused { .. } => Refusal::Refused { store: store.to_string(), error },
+            error => judge(error),
+        })?;
         let (a, b) = tokio::join!(
             store.put_if_absent(&key, Payload::from(one.clone())),
             store.put_if_absent(&key, Payload::from(other.clone())),

@@ -22,6 +22,7 @@ pub(super) fn config(url: &str) -> StoreConfig {
         data_dir: "unused".into(),
         url: Some(url.to_owned()),
         endpoint: None,
+        account: None,
         region: None,
         path_style: true,
         express: false,
@@ -135,6 +136,13 @@ async fn a_store_that_ignores_conditions_is_refused() {
     let refusal = probe::probe(&store, &Rng::from_seed(1)).await.unwrap_err().to_string();
     assert!(refusal.contains("does not keep put-if-absent"), "{refusal}");
     assert!(refusal.contains("use a store that honours conditional writes"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_reads_is_not_blamed_for_its_puts() {
+    let store = open_as(&server("400 Bad Request", "<Error/>").await, "b", "p", "s");
+    let refusal = probe::probe(&store, &Rng::from_seed(1)).await.unwrap_err().to_string();
+    assert!(refusal.contains("refuses requests") && refusal.contains("store.url"), "{refusal}");
 }
 
 #[tokio::test]
