@@ -3,15 +3,22 @@
 //! Each test runs in memory, on a local directory and on MinIO. `THALWEG_TEST_BOOTSTRAP=HOST:PORT` runs them against
 //! another broker instead, those that need not stop it.
 
+#[path = "../support/azurite.rs"]
+mod azurite;
 #[path = "../support/broker.rs"]
 mod broker;
+#[path = "../support/gcs.rs"]
+mod gcs;
 #[path = "../support/minio.rs"]
 mod minio;
 #[path = "../support/parts.rs"]
 mod parts;
+#[path = "../support/peer.rs"]
+mod peer;
 
 mod admin;
 mod cli;
+mod clouds;
 mod credentials;
 mod groups;
 mod kafka_tools;

@@ -10,9 +10,12 @@ use tempfile::TempDir;
 use thalweg::base::rng::Rng;
 use thalweg::client::wire::{Client, Options};
 
+use crate::azurite::Azurite;
 use crate::broker::{Broker, Settings};
-use crate::minio::{Minio, free_port};
+use crate::gcs::Gcs;
+use crate::minio::Minio;
 use crate::parts;
+use crate::peer::free_port;
 
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(crate) enum Place {
     Memory,
     Directory,
     Minio,
+    Azurite,
+    Gcs,
     /// A broker that `THALWEG_TEST_BOOTSTRAP` names: shows what other brokers do.
     Named,
 }
@@ -52,15 +57,34 @@ impl Place {
             Self::Memory => settings.store = Some("memory://".to_owned()),
             Self::Minio => {
                 let minio = Minio::shared()?;
-                let prefix = folder.file_name().and_then(|name| name.to_str());
-                settings.store = Some(minio.url(prefix.context("the folder has no name")?));
-                settings = settings.set("store.endpoint", &minio.endpoint());
+                settings = in_bucket(settings, &minio.endpoint(), |prefix| minio.url(prefix))?;
                 settings.env = minio.env();
+            }
+            Self::Azurite => {
+                let azurite = Azurite::shared()?;
+                settings = in_bucket(settings, &azurite.endpoint(), |prefix| azurite.url(prefix))?;
+                settings.env = azurite.env();
+            }
+            Self::Gcs => {
+                let gcs = Gcs::shared()?;
+                settings = in_bucket(settings, &gcs.endpoint(), |prefix| gcs.url(prefix))?;
+                settings.env = gcs.env();
             }
             Self::Directory | Self::Named => {}
         }
         Ok(settings)
     }
+}
+
+/// The same with its records at `endpoint`, below a prefix of their own.
+fn in_bucket(
+    mut settings: Settings,
+    endpoint: &str,
+    url: impl FnOnce(&str) -> String,
+) -> anyhow::Result<Settings> {
+    let prefix = settings.folder.file_name().and_then(|name| name.to_str());
+    settings.store = Some(url(prefix.context("the folder has no name")?));
+    Ok(settings.set("store.endpoint", endpoint))
 }
 
 /// A broker at a place, and a client of it.

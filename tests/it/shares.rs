@@ -19,8 +19,8 @@ use kafka_protocol::protocol::{
 use uuid::Uuid;
 
 use crate::broker::Settings;
-use crate::minio::free_port;
 use crate::parts;
+use crate::peer::free_port;
 
 /// Twenty seconds, most of them the client's: it is compiled as it starts.
 #[test]

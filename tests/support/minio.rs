@@ -1,17 +1,11 @@
 //! MinIO as a process: a bucket such as users have, on this machine.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::process::Command;
 use std::sync::OnceLock;
-use std::thread;
-use std::time::Duration;
-
-use anyhow::{Context as _, bail};
-use tempfile::TempDir;
 
 use crate::parts;
+use crate::peer::Peer;
 
 const USER: &str = "thalweg";
 const PASSWORD: &str = "thalweg-test-secret";
@@ -19,12 +13,7 @@ const BUCKET: &str = "thalweg";
 
 /// A running MinIO with one empty bucket. It ends with this process, however that ends.
 #[derive(Debug)]
-pub(crate) struct Minio {
-    port: u16,
-    /// While its input is open the server lives: see [`Minio::start`].
-    _guard: Child,
-    _folder: TempDir,
-}
+pub(crate) struct Minio(Peer);
 
 impl Minio {
     /// Why there can be none here, if so.
@@ -41,34 +30,16 @@ impl Minio {
     }
 
     fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("thalweg-minio-").tempdir()?;
-        // A folder of the data directory is a bucket.
-        fs::create_dir_all(folder.path().join("data").join(BUCKET))?;
-        let port = free_port()?;
-        let log = File::create(folder.path().join("log"))?;
-        // A static is never dropped, so the server hangs on a pipe: this process gone, the shell reads its end.
-        let mut guard = Command::new("sh")
-            .args(["-c", "\"$@\" </dev/null & read end; kill -9 $!; rm -rf \"$FOLDER\"", "sh"])
-            .arg(parts::folder().join("minio/minio"))
-            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
-            .arg(folder.path().join("data"))
-            .envs([("MINIO_ROOT_USER", USER), ("MINIO_ROOT_PASSWORD", PASSWORD)])
-            .env("FOLDER", folder.path())
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        for _ in 0..600 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(Self { port, _guard: guard, _folder: folder });
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        guard.stdin.take().context("piped above")?.write_all(b"\n")?;
-        bail!(
-            "MinIO took no connection in 30 s: {}",
-            fs::read_to_string(folder.path().join("log"))?
-        )
+        let peer = Peer::start("MinIO", |port, folder| {
+            // A folder of the data directory is a bucket.
+            fs::create_dir_all(folder.join("data").join(BUCKET))?;
+            let mut command = Command::new(parts::folder().join("minio/minio"));
+            command.args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")]);
+            command.arg(folder.join("data"));
+            command.envs([("MINIO_ROOT_USER", USER), ("MINIO_ROOT_PASSWORD", PASSWORD)]);
+            Ok(command)
+        })?;
+        Ok(Self(peer))
     }
 
     /// `--store` for a broker that has `prefix` for itself.
@@ -78,7 +49,7 @@ impl Minio {
 
     /// Where it answers.
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.0.endpoint()
     }
 
     /// The credentials, as environment.
@@ -90,9 +61,4 @@ impl Minio {
         ];
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
     }
-}
-
-/// A port that was free just now.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
