@@ -16,7 +16,7 @@ use crate::place::{Place, client};
 use crate::produce_fetch::record;
 
 /// A broker on MinIO whose only credentials are those of `profile` in files of this folder. None where there is no MinIO.
-fn settings(folder: &Path, profile: &str) -> anyhow::Result<Option<Settings>> {
+pub(crate) fn settings(folder: &Path, profile: &str) -> anyhow::Result<Option<Settings>> {
     if let Some(reason) = Minio::missing().filter(|_| !parts::are_demanded()) {
         println!("skipped: MinIO: {reason}");
         return Ok(None);
@@ -37,7 +37,7 @@ fn settings(folder: &Path, profile: &str) -> anyhow::Result<Option<Settings>> {
 }
 
 /// The key and the secret of MinIO's one user.
-fn user() -> anyhow::Result<(String, String)> {
+pub(crate) fn user() -> anyhow::Result<(String, String)> {
     let env = Minio::shared()?.env();
     let value =
         |name: &str| env.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
@@ -47,7 +47,7 @@ fn user() -> anyhow::Result<(String, String)> {
     ))
 }
 
-async fn serves(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn serves(settings: &Settings) -> anyhow::Result<()> {
     let broker = settings.start()?;
     let client = client(&broker.address).await?;
     for number in 0..3 {

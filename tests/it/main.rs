@@ -28,6 +28,7 @@ mod place;
 mod produce_fetch;
 mod restart;
 mod retention;
+mod roles;
 mod schema_formats;
 mod schema_registry;
 mod serializers;
