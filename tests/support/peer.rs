@@ -1,6 +1,5 @@
 //! A program that tests talk to: a server on a port of this machine.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
@@ -38,7 +37,7 @@ impl Peer {
             .args(["-c", "\"$@\" </dev/null & read end; kill -9 $!; rm -rf \"$FOLDER\"", "sh"])
             .arg(wanted.get_program())
             .args(wanted.get_args())
-            .envs(wanted.get_envs().map(|(key, value)| (key, value.unwrap_or(OsStr::new("")))))
+            .envs(wanted.get_envs().filter_map(|(key, value)| Some((key, value?))))
             .env("FOLDER", folder.path())
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
