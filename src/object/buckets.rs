@@ -79,11 +79,12 @@ pub(super) async fn s3(
     let credentials = Arc::new(ChainCredentials::new(source, clock));
     // Asked now, so that a start without credentials fails with their name and not with the first put.
     credentials.get().await?;
-    s3_as(config, (bucket, prefix), &region, &credentials)
+    s3_as(AmazonS3Builder::new(), config, (bucket, prefix), &region, &credentials)
 }
 
-/// The same with credentials that are known.
+/// The same with credentials that are known, on top of what `base` says.
 pub(super) fn s3_as(
+    base: AmazonS3Builder,
     config: &StoreConfig,
     (bucket, prefix): (&str, &str),
     region: &str,
@@ -91,7 +92,8 @@ pub(super) fn s3_as(
 ) -> Result<Store, OpenError> {
     let open = |client: Client| -> Result<RawStore, OpenError> {
         let plain = config.endpoint.as_ref().is_some_and(|at| at.starts_with("http:"));
-        let mut builder = AmazonS3Builder::new()
+        let mut builder = base
+            .clone()
             .with_bucket_name(bucket)
             .with_region(region)
             .with_credentials(Arc::clone(credentials) as _)

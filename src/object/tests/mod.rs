@@ -3,6 +3,7 @@
 
 mod conformance;
 mod directory;
+mod express;
 mod faults;
 mod memory;
 mod retry;

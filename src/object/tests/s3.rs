@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use object_store::aws::AmazonS3Builder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -39,7 +40,8 @@ fn open_as(endpoint: &str, bucket: &str, prefix: &str, secret: &str) -> Store {
     let fixed = Credentials::new("minioadmin", secret, None, None, "test");
     let source = SharedCredentialsProvider::new(fixed);
     let credentials = Arc::new(ChainCredentials::new(source, clock()));
-    buckets::s3_as(&config, (bucket, prefix), "us-east-1", &credentials).unwrap()
+    let base = AmazonS3Builder::new();
+    buckets::s3_as(base, &config, (bucket, prefix), "us-east-1", &credentials).unwrap()
 }
 
 fn endpoint() -> Option<String> {
