@@ -125,11 +125,15 @@ pub(super) fn check<'a>(
         };
         Refused::new(error, fault.reason)
     })?;
-    match kind {
-        ResourceKind::Group => {
+    match resource {
+        ConfigResource::Group(_) => {
             group_bounds::check(&scope.config.groups, &scope.config.share_groups, wanted)
         }
-        _ => Ok(()),
+        ConfigResource::Topic(name) => {
+            rules::warn_if_compacted(name, wanted);
+            Ok(())
+        }
+        ConfigResource::Broker(_) | ConfigResource::ClientMetrics(_) => Ok(()),
     }
 }
 

@@ -13,4 +13,4 @@ mod topic_keys;
 
 pub(super) use describe::topic_entries;
 pub use rules::Rules;
-pub(super) use rules::check_all;
+pub(super) use rules::{check_all, warn_if_compacted};

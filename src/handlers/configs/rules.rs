@@ -85,6 +85,14 @@ pub(in crate::handlers) fn check_all<'a>(
     check_lags(&overrides.collect())
 }
 
+/// Says of a topic that a client makes compacted that it is not compacted yet. The broker's own topics are bounded otherwise.
+pub(in crate::handlers) fn warn_if_compacted(topic: &str, overrides: &BTreeMap<String, String>) {
+    let policy = overrides.get("cleanup.policy").map_or("", String::as_str);
+    if super::kind::items(policy).any(|policy| policy == "compact") {
+        tracing::warn!(topic, policy, "compacted topic accepted; it is not compacted yet");
+    }
+}
+
 fn check_lags(overrides: &BTreeMap<&str, &str>) -> Result<(), ConfigFault> {
     let number =
         |name: &str| overrides.get(name).and_then(|value| value.trim().parse::<i64>().ok());
@@ -104,12 +112,6 @@ fn check_lags(overrides: &BTreeMap<&str, &str>) -> Result<(), ConfigFault> {
 impl ConfigRules for Rules {
     fn check(&self, kind: ResourceKind, key: &str, value: &str) -> Result<String, ConfigFault> {
         check_all(kind, std::iter::once((key, value)))?;
-        let compacts = kind == ResourceKind::Topic
-            && key == "cleanup.policy"
-            && super::kind::items(value).any(|policy| policy == "compact");
-        if compacts {
-            tracing::warn!(key, value, "compacted topic accepted; it is not compacted yet");
-        }
         Ok(value.to_owned())
     }
 

@@ -107,6 +107,7 @@ fn configs_of(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refuse
     let configs: BTreeMap<String, String> = topic.configs.iter().filter_map(value).collect();
     let pairs = configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     configs::check_all(ResourceKind::Topic, pairs).map_err(|fault| invalid(fault.reason))?;
+    configs::warn_if_compacted(&topic.name, &configs);
     Ok(configs)
 }
 
