@@ -26,12 +26,12 @@ impl Code {
     pub const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
     /// DUPLICATE_SEQUENCE_NUMBER.
     pub const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
-    /// TRANSACTIONAL_ID_NOT_FOUND.
-    pub const TRANSACTIONAL_ID_NOT_FOUND: i16 = 105;
     /// GROUP_ID_NOT_FOUND.
     pub const GROUP_ID_NOT_FOUND: i16 = 69;
     /// TOPIC_ALREADY_EXISTS.
     pub const TOPIC_ALREADY_EXISTS: i16 = 36;
+    /// TRANSACTIONAL_ID_NOT_FOUND.
+    pub const TRANSACTIONAL_ID_NOT_FOUND: i16 = 105;
 }
 
 impl fmt::Display for Code {

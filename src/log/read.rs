@@ -114,8 +114,9 @@ impl Partition {
     /// Reads batches from `bounds.offset` on. Never waits for records, only for the store.
     ///
     /// # Errors
-    /// [`Error::NotLeader`], also without a proof of leadership for a session timeout; [`Error::OffsetOutOfRange`], which needs a proof of leadership before it is said (law 9);
-    /// [`Error::Object`], [`Error::Manifest`], [`Error::Corrupt`] of reads from the store.
+    /// [`Error::NotLeader`], also without a proof of leadership for a session timeout; [`Error::OffsetOutOfRange`], which
+    /// needs a proof of leadership before it is said (law 9); [`Error::Object`], [`Error::Manifest`], [`Error::Corrupt`] of
+    /// reads from the store.
     pub async fn read(&self, remote: &Remote, bounds: ReadBounds) -> Result<Read, Error> {
         self.check_readable()?;
         let (offsets, runs) = {
