@@ -439,6 +439,34 @@ impl Stage {
         self.end_of_life();
     }
 
+    /// One life over a store that is well, until its broker has called it so often or `length` is over: how often it did.
+    pub(crate) fn life_of_calls(
+        &mut self,
+        calls: u64,
+        length: Duration,
+        connect: impl FnOnce(&Broker, &Rng) -> Actors,
+    ) -> u64 {
+        let made = on_a_runtime(async {
+            self.faults.begin_chapter("life");
+            self.calm();
+            let broker = self.start().await.expect("a healthy store");
+            let before = self.calls();
+            self.faults.fall_silent_after(Some(calls));
+            let _actors = connect(&broker, &self.rng);
+            sleep(length).await;
+            self.calls() - before
+        });
+        self.faults.fall_silent_after(None);
+        self.end_of_life();
+        made
+    }
+
+    /// How often the store was called.
+    fn calls(&self) -> u64 {
+        let kinds = [Op::Put, Op::Get, Op::Head, Op::Delete, Op::List];
+        kinds.iter().map(|op| self.faults.count(*op, "") as u64).sum()
+    }
+
     async fn live(
         &self,
         weather: Weather,

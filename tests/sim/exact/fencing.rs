@@ -7,7 +7,7 @@ use bytes::Bytes;
 use thalweg::base::clock::{TokioClock, sleep};
 use thalweg::base::ids::{ProducerId, TopicPartition};
 use thalweg::base::rng::Rng;
-use thalweg::log::{self, EndMarker, Terms};
+use thalweg::log::{self, EndMarker, PartitionHandle, Terms};
 use thalweg::node::Broker;
 use thalweg::object::build::memory;
 use thalweg::object::{Locality, Store};
@@ -208,6 +208,24 @@ fn a_batch_joins_only_a_transaction_that_knows_its_partition() {
     });
 }
 
+/// The partition that cases write to, as its leader has it.
+fn led(broker: &Broker) -> PartitionHandle {
+    let topic = broker.context().image().topic(INPUT).expect("it was created").id;
+    let tp = TopicPartition { topic, partition: KEY.1 };
+    broker.registry().partition(&tp).expect("it is led here")
+}
+
+/// The marker that a coordinator of that epoch sends for a transaction.
+fn marker((id, epoch): Identity, coordinator_epoch: i32, commit: bool) -> EndMarker {
+    EndMarker {
+        producer_id: ProducerId(id),
+        producer_epoch: epoch,
+        coordinator_epoch,
+        commit,
+        bumps_epoch: false,
+    }
+}
+
 /// A batch is verified, and before it is appended its transaction ends, in a partition that has no record of it yet: on
 /// another thread, or because its client gave up on it.
 #[test]
@@ -215,19 +233,10 @@ fn a_marker_withdraws_the_right_to_open_a_transaction() {
     on_a_runtime(async {
         let (_store, broker, link) = a_broker().await;
         let producer = init(&link).await;
-        let topic = broker.context().image().topic(INPUT).expect("it was created").id;
-        let tp = TopicPartition { topic, partition: 0 };
-        let partition = broker.registry().partition(&tp).expect("it is led here");
+        let partition = led(&broker);
         let late = valid_batch(producer, 0);
         let guard = partition.start_verification(&late, 0, WALL).expect("it is led here");
-        let marker = EndMarker {
-            producer_id: ProducerId(producer.0),
-            producer_epoch: producer.1,
-            coordinator_epoch: 0,
-            commit: false,
-            bumps_epoch: false,
-        };
-        partition.append_marker(&marker, WALL).expect("an open chain");
+        partition.append_marker(&marker(producer, 0, false), WALL).expect("an open chain");
         let appended = partition.append(&late, Terms { guard, ..Terms::client(WALL) });
         let refused = matches!(appended, Err(log::Error::Rejected { .. }));
         assert!(refused, "fenced producer: a batch opened a transaction that had ended");
@@ -240,23 +249,15 @@ fn a_marker_of_an_older_coordinator_ends_nothing() {
     on_a_runtime(async {
         let (_store, broker, link) = a_broker().await;
         let producer = init(&link).await;
-        let topic = broker.context().image().topic(INPUT).expect("it was created").id;
-        let tp = TopicPartition { topic, partition: 0 };
-        let partition = broker.registry().partition(&tp).expect("it is led here");
-        let marker = |coordinator_epoch: i32, commit: bool| EndMarker {
-            producer_id: ProducerId(producer.0),
-            producer_epoch: producer.1,
-            coordinator_epoch,
-            commit,
-            bumps_epoch: false,
-        };
-        partition.append_marker(&marker(7, false), WALL).expect("an open chain");
+        let partition = led(&broker);
+        partition.append_marker(&marker(producer, 7, false), WALL).expect("an open chain");
         assert_eq!(send(&link, Protocol::Shared, producer, 0).await, 0);
-        let refused = partition.append_marker(&marker(6, true), WALL);
+        let refused = partition.append_marker(&marker(producer, 6, true), WALL);
         let refused = matches!(refused, Err(log::Error::Rejected { .. }));
         assert!(refused, "fenced producer: an older coordinator committed");
-        partition.append_marker(&marker(7, false), WALL).expect("an open chain");
-        sleep(Duration::from_secs(1)).await;
+        let ended = partition.append_marker(&marker(producer, 7, false), WALL);
+        let ended = ended.expect("an open chain").stable.expect("it is new");
+        ended.wait().await.expect("a healthy store");
         assert_eq!(committed(&link).await, 0, "fenced producer: an older coordinator committed");
     });
 }

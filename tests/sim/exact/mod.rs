@@ -23,7 +23,6 @@ use thalweg::base::clock::sleep;
 use thalweg::base::rng::Rng;
 use thalweg::base::task;
 use thalweg::node::Broker;
-use thalweg::object::faults::Op;
 
 use super::producers::Actors;
 use super::world::{LIVELY, Report, Shown, Stage, WINDOW, on_a_runtime};
@@ -117,28 +116,12 @@ pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
         readers: false,
     };
     let history = Arc::clone(&world.history);
-    let stage = &world.stage;
-    let made = on_a_runtime(async {
-        stage.faults.begin_chapter("life");
-        stage.calm();
-        let broker = stage.start().await.expect("a healthy store");
-        let before = calls_of(stage);
-        stage.faults.fall_silent_after(Some(calls));
-        let _actors = actors(&broker, &history, &stage.rng, &few);
-        sleep(Duration::from_millis(1_500)).await;
-        calls_of(stage) - before
+    let made = world.stage.life_of_calls(calls, Duration::from_millis(1_500), |broker, rng| {
+        actors(broker, &history, rng, &few)
     });
-    world.stage.faults.fall_silent_after(None);
-    world.stage.end_of_life();
     world.last_life();
     let acked = lock(&world.history).committed_count();
     (made >= calls).then_some(acked)
-}
-
-/// How often the store was called.
-pub(crate) fn calls_of(stage: &Stage) -> u64 {
-    let kinds = [Op::Put, Op::Get, Op::Head, Op::Delete, Op::List];
-    kinds.iter().map(|op| stage.faults.count(*op, "") as u64).sum()
 }
 
 /// Connects clients to a broker.

@@ -20,7 +20,6 @@ use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
 
 use super::client::{Answer, Client, PARTITIONS};
-use super::exact::calls_of;
 use super::producers::{Actors, read_all};
 use super::world::{LIVELY, Report, Settings, Shown, Stage, WALL, WINDOW, on_a_runtime};
 use ledger::Ledger;
@@ -81,20 +80,10 @@ pub(crate) fn run(seed: u64) -> Report {
 pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
-    let (stage, ledger) = (&world.stage, &world.ledger);
-    let made = on_a_runtime(async {
-        stage.faults.begin_chapter("life");
-        stage.calm();
-        let broker = stage.start().await.expect("a healthy store");
-        let before = calls_of(stage);
-        stage.faults.fall_silent_after(Some(calls));
-        let _actors = actors(&broker, ledger, &stage.rng);
-        sleep(CRASHING_LIFE).await;
-        calls_of(stage) - before
-    });
-    lock(ledger).end_of_life();
-    world.stage.faults.fall_silent_after(None);
-    world.stage.end_of_life();
+    let ledger = Arc::clone(&world.ledger);
+    let made =
+        world.stage.life_of_calls(calls, CRASHING_LIFE, |broker, rng| actors(broker, &ledger, rng));
+    lock(&ledger).end_of_life();
     world.last_life();
     let acked = lock(&world.ledger).settled();
     (made >= calls).then_some(acked)

@@ -21,7 +21,7 @@ use super::super::producers::Actors;
 use super::super::world::{LIVELY, Report, Settings, Shown, Stage, WINDOW, on_a_runtime};
 use super::group::fetch_offsets;
 use super::link::Link;
-use super::{INPUT, KEYS, PARTITIONS, calls_of};
+use super::{INPUT, KEYS, PARTITIONS};
 use ledger::Tick;
 use worker::{SharedLedger, Worker, lock};
 
@@ -90,21 +90,11 @@ pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
     let ledger = Arc::clone(&world.ledger);
-    let stage = &world.stage;
-    let made = on_a_runtime(async {
-        stage.faults.begin_chapter("life");
-        stage.calm();
-        let broker = stage.start().await.expect("a healthy store");
-        let before = calls_of(stage);
-        stage.faults.fall_silent_after(Some(calls));
-        // The group is a classic one first, then the other, and a classic one again when that member goes.
-        let cast = [Worker { moody: false, ..CLASSIC }, MODERN];
-        let _actors = actors(&broker, &ledger, &stage.rng, &cast);
-        sleep(Duration::from_millis(3_000)).await;
-        calls_of(stage) - before
+    // The group is a classic one first, then the other, and a classic one again when that member goes.
+    let cast = [Worker { moody: false, ..CLASSIC }, MODERN];
+    let made = world.stage.life_of_calls(calls, Duration::from_millis(3_000), |broker, rng| {
+        actors(broker, &ledger, rng, &cast)
     });
-    world.stage.faults.fall_silent_after(None);
-    world.stage.end_of_life();
     world.last_life();
     let acked = lock(&world.ledger).acked();
     (made >= calls).then_some(acked)
