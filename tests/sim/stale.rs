@@ -3,11 +3,15 @@
 //! A fence is planted in the next name of an idle broker's chain, as a recoverer does. Each question is asked of a broker
 //! of its own, once without the fence, so that the answer that must not come is known to be the one that would.
 
-use thalweg::base::clock::{TokioClock, sleep};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg::base::clock::{SharedClock, TokioClock, sleep};
 use thalweg::base::ids::{Incarnation, SlotId};
 use thalweg::base::rng::Rng;
 use thalweg::node::Broker;
 use thalweg::object::build::memory;
+use thalweg::object::faults::{Faults, Rates};
 use thalweg::object::{Locality, Payload, Store, keys};
 use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
@@ -36,26 +40,56 @@ pub(crate) async fn plant_fence(store: &Store, broker: &Broker) {
     store.put_if_absent(&keys::slot(CLUSTER, chain, slot), fence).await.expect("a free name");
 }
 
-/// What an idle leader of three records answers, with or without a fence in its way.
+/// A leader of three records that is idle, a client of it, and the producer of the records.
+async fn idle_leader(store: &Store) -> (Broker, Client, i64) {
+    let broker = start(store, WALL, Rng::from_seed(7)).await.expect("a healthy store");
+    let client = Client::new(&broker);
+    assert!(client.create_topic().await);
+    let producer = client.init_producer_id().await.expect("an id");
+    for sequence in 0..3 {
+        let answer = client.produce(0, batch(producer, 1, sequence)).await;
+        assert_eq!(answer, Answer::At(i64::from(sequence)));
+    }
+    // The first checkpoint is behind it: nothing is on its way any more.
+    sleep(Duration::from_secs(10)).await;
+    (broker, client, producer)
+}
+
+/// What an idle leader answers, with or without a fence in its way.
 fn asked(fenced: bool, question: impl AsyncFn(&Client, i64) -> i16) -> i16 {
     on_a_runtime(async {
-        let clock = std::sync::Arc::new(TokioClock::starting_at(WALL));
-        let store = Store::new(memory(clock).raw(), Locality::Bucket);
-        let broker = start(&store, WALL, Rng::from_seed(7)).await.expect("a healthy store");
-        let client = Client::new(&broker);
-        assert!(client.create_topic().await);
-        let producer = client.init_producer_id().await.expect("an id");
-        for sequence in 0..3 {
-            let answer = client.produce(0, batch(producer, 1, sequence)).await;
-            assert_eq!(answer, Answer::At(i64::from(sequence)));
-        }
-        // The first checkpoint is behind it: nothing is on its way any more.
-        sleep(std::time::Duration::from_secs(10)).await;
+        let store = Store::new(memory(clock()).raw(), Locality::Bucket);
+        let (broker, client, producer) = idle_leader(&store).await;
         if fenced {
             plant_fence(&store, &broker).await;
         }
         question(&client, producer).await
     })
+}
+
+fn clock() -> SharedClock {
+    Arc::new(TokioClock::starting_at(WALL))
+}
+
+/// A leader that its bucket does not answer hears of no successor. It goes on for a session timeout, nine seconds, after it
+/// last knew that it leads.
+#[test]
+fn records_and_offsets_without_a_proof_for_a_session_timeout() {
+    on_a_runtime(async {
+        let faults = Faults::new(Rng::from_seed(8));
+        let store = Store::new(faults.wrap(memory(clock()).raw()), Locality::Bucket);
+        let (_broker, client, _) = idle_leader(&store).await;
+        let answers = async || [client.fetch_error(0, 0).await, client.list_offset(0, -2).await.0];
+        faults.set_rates(Rates { unavailable: 1000, ..Rates::default() });
+        sleep(Duration::from_secs(7)).await;
+        assert_eq!(answers().await, [0; 2], "a leader says it");
+        sleep(Duration::from_secs(4)).await;
+        let refused = [NOT_LEADER_OR_FOLLOWER; 2];
+        assert_eq!(answers().await, refused, "a superseded leader does not: it would not know");
+        faults.stop();
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(answers().await, [0; 2], "the bucket answers: it leads still");
+    });
 }
 
 fn only_a_leader_says(what: i16, question: impl AsyncFn(&Client, i64) -> i16 + Copy) {
