@@ -14,13 +14,15 @@ mod share_state;
 use super::Surroundings;
 use super::broker::Broker;
 use crate::base::clock::{SharedClock, Timestamp, TokioClock, sleep};
+use crate::base::ids::ProducerId;
 use crate::base::rng::Rng;
 use crate::base::task::{self, assert_no_panics};
 use crate::config::Config;
 use crate::groups::{
     Assigned, CommitRequest, Fetcher, Groups, HeartbeatRequest, JoinAnswer, JoinRequest,
-    MemberProtocol, OffsetToCommit, Refusal, SyncRequest,
+    MemberProtocol, OffsetToCommit, Refusal, SyncRequest, TransactionalCommit,
 };
+use crate::log::EndMarker;
 use crate::manifest::client::Endpoint;
 use crate::object::{self, Store};
 use crate::telemetry;
@@ -244,6 +246,34 @@ async fn a_silent_member_is_out_and_expired_offsets_go() {
     sleep(Duration::from_secs(30 * 60)).await;
     assert_eq!(world.committed("h").await, []);
     assert_eq!(world.groups().list(|_| true).await, Ok(Vec::new()), "empty groups go too");
+    assert_no_panics();
+}
+
+/// An offset whose time has come stays while a transaction may still replace it, and goes when that was aborted.
+#[tokio::test(start_paused = true)]
+async fn a_pending_offset_holds_back_the_expiry_of_the_one_before() {
+    let world = World::new().await;
+    assert_eq!(world.groups().commit(&commit("h", 1, 5)).await, Ok(vec![None]));
+    let pending = TransactionalCommit { producer: (ProducerId(7), 0), commit: commit("h", 1, 9) };
+    let admitted = world.groups().commit_transactional(&pending, |_| Ok::<(), ()>(()));
+    assert_eq!(admitted.await, Ok(Ok(vec![None])));
+    let told = async || {
+        let told = world.groups().fetch_offsets("h", Fetcher::NOBODY, None, false).await;
+        told.expect("led here").iter().map(|one| one.offset).collect::<Vec<_>>()
+    };
+    sleep(Duration::from_secs(30 * 60)).await;
+    assert_eq!(told().await, [5], "it may be replaced");
+    let marker = EndMarker {
+        producer_id: ProducerId(7),
+        producer_epoch: 0,
+        coordinator_epoch: 0,
+        commit: false,
+        bumps_epoch: false,
+    };
+    let target = world.groups().marker_target();
+    target.end_transaction(0, &marker).expect("led here").expect("it is new");
+    sleep(Duration::from_secs(30 * 60)).await;
+    assert_eq!(told().await, Vec::<i64>::new());
     assert_no_panics();
 }
 

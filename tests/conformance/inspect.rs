@@ -2,27 +2,28 @@
 //!
 //! Each test takes a second: one broker on a memory store.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
-use kafka_protocol::messages::{AddPartitionsToTxnRequest, ProduceRequest};
+use kafka_protocol::messages::{AddPartitionsToTxnRequest, DeleteTopicsRequest, ProduceRequest};
 use serde_json::{Value, json};
 
 use crate::batch::numbered;
 use crate::broker::Broker;
 use crate::cases::consumer_groups::{Member, commit};
 use crate::cases::groups::{await_coordinator, group};
-use crate::cases::transactions::{add, batch, begin, end, make_the_inner_topic, send};
-use crate::cases::{append, create_topic};
+use crate::cases::transactions::{Me, add, batch, begin, end, make_the_inner_topic, send};
+use crate::cases::{append, create_topic, topic};
 use crate::talk::Talk;
+
+fn call(broker: &Broker, args: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    let program = program.args(args).args(["--broker", &broker.address.to_string()]);
+    program.output().expect("the program starts")
+}
 
 /// What the program prints with these arguments; it must succeed.
 fn run(broker: &Broker, args: &[&str]) -> String {
-    let address = broker.address.to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_thalweg"))
-        .args(args)
-        .args(["--broker", &address])
-        .output()
-        .expect("the program starts");
+    let output = call(broker, args);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {said}");
     String::from_utf8(output.stdout).expect("it prints UTF-8")
@@ -30,12 +31,7 @@ fn run(broker: &Broker, args: &[&str]) -> String {
 
 /// What the program says that does not do it.
 fn refusal(broker: &Broker, args: &[&str]) -> String {
-    let address = broker.address.to_string();
-    let output = Command::new(env!("CARGO_BIN_EXE_thalweg"))
-        .args(args)
-        .args(["--broker", &address])
-        .output()
-        .expect("the program starts");
+    let output = call(broker, args);
     assert!(!output.status.success(), "{args:?} was done");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -107,20 +103,46 @@ fn groups_of_the_newer_protocol_are_listed_and_described() {
     assert!(said.contains("there is no group shown-0"), "{said}");
 }
 
+/// A transaction of one batch, open in a partition behind three records.
+fn open_transaction<'a>(talk: &mut Talk, id: &'a str) -> Me<'a> {
+    make_the_inner_topic(talk);
+    create_topic(talk, "marked", 1, &[]);
+    let records = numbered(talk.base_ms(), 0, 3);
+    append(talk, "marked", 0, &records);
+    let me = begin(talk, id);
+    talk.quiet::<AddPartitionsToTxnRequest>(3, &add(me, 3, &[("marked", &[0])]));
+    let first = send("marked", me, &batch(talk, me, 0, 2));
+    let sent = talk.quiet::<ProduceRequest>(11, &first).expect("Produce is answered");
+    assert_eq!(sent.responses[0].partition_responses[0].error_code, 0, "{sent:?}");
+    me
+}
+
+/// The coordinator's state is gone, and nobody will ever end the transaction.
+#[test]
+fn a_transaction_that_nobody_will_end_hangs_and_is_aborted() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    let me = open_transaction(&mut talk, "forgotten");
+    let delete = DeleteTopicsRequest::default()
+        .with_topic_names(vec![topic("__transaction_state")])
+        .with_timeout_ms(5_000);
+    talk.quiet(5, &delete).expect("DeleteTopics is answered");
+    let hanging = ["transaction", "find-hanging", "--older-than", "0"];
+    let found = run_json(&broker, &hanging);
+    let shown = |name: &str| found[0][name].clone();
+    let expected = (json!("marked"), json!(0), json!(3), json!(me.producer));
+    let shown = (shown("topic"), shown("partition"), shown("start_offset"), shown("producer_id"));
+    assert_eq!(shown, expected, "{found}");
+    let abort = ["transaction", "abort", "marked", "-p", "0", "-s", "3", "--execute"];
+    assert_eq!(run_json(&broker, &abort)["aborted"], json!(true));
+    assert_eq!(run_json(&broker, &hanging), json!([]));
+}
+
 #[test]
 fn an_open_transaction_is_aborted_in_its_partition_and_none_that_is_coordinated_hangs() {
     let broker = Broker::thalweg(&[]);
     let mut talk = Talk::new(&broker);
-    make_the_inner_topic(&mut talk);
-    create_topic(&mut talk, "marked", 1, &[]);
-    let records = numbered(talk.base_ms(), 0, 3);
-    append(&mut talk, "marked", 0, &records);
-    let me = begin(&mut talk, "open");
-    talk.quiet::<AddPartitionsToTxnRequest>(3, &add(me, 3, &[("marked", &[0])]));
-    let first = send("marked", me, &batch(&talk, me, 0, 2));
-    let sent = talk.quiet::<ProduceRequest>(11, &first).expect("Produce is answered");
-    assert_eq!(sent.responses[0].partition_responses[0].error_code, 0, "{sent:?}");
-
+    let me = open_transaction(&mut talk, "open");
     let hanging = ["transaction", "find-hanging", "--older-than", "0"];
     assert_eq!(run_json(&broker, &hanging), json!([]), "its coordinator knows of it");
     let abort = ["transaction", "abort", "marked", "-p", "0", "-s", "3"];
