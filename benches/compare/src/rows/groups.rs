@@ -31,6 +31,7 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
     vec![
         Box::new(Commits(Place::Memory)),
         Box::new(Commits(Place::Emulator("fixed:100ms"))),
+        Box::new(Commits(Place::Emulator("s3-standard"))),
         Box::new(Rebalance(100)),
         Box::new(Rebalance(1_000)),
         Box::new(Converge),
@@ -41,15 +42,17 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
 impl Row for Commits {
     fn name(&self) -> String {
         match self.0 {
-            Place::Memory => "group-commits".to_owned(),
-            _ => "group-commits-100ms".to_owned(),
+            Place::Emulator("s3-standard") => "group-commits-s3-standard".to_owned(),
+            Place::Emulator(_) => "group-commits-100ms".to_owned(),
+            _ => "group-commits".to_owned(),
         }
     }
 
     fn about(&self) -> String {
         let store = match self.0 {
-            Place::Memory => "its memory store",
-            _ => "a store that takes 100 ms",
+            Place::Emulator("s3-standard") => "the emulator's S3 Standard",
+            Place::Emulator(_) => "a store that takes 100 ms",
+            _ => "its memory store",
         };
         format!(
             "64 connections, each with one OffsetCommit of one partition for a group of its own in flight; Thalweg on {store}"
