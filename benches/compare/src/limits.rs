@@ -25,8 +25,10 @@ const GIB: f64 = (1u64 << 30) as f64;
 pub struct Limits {
     /// One TCP connection over the loopback, MB/s.
     pub loopback_rate: f64,
-    /// Its sender's CPU.
+    /// Its sender's CPU, of one MiB again and again.
     pub loopback_send_cpu: f64,
+    /// The sender's CPU of 64 MiB in turn, as a tail is sent: from memory, no longer from the caches.
+    pub tail_send_cpu: f64,
     /// Its receiver's CPU.
     pub loopback_receive_cpu: f64,
     /// CRC-32C over 1 MB buffers, MB/s on one core.
@@ -41,11 +43,43 @@ pub struct Limits {
     pub get_rate: f64,
 }
 
+/// Sends 2 GiB over one connection, out of a buffer of `from` bytes: MB/s, and each side's CPU-seconds per GiB.
+fn loopback(from: usize) -> anyhow::Result<(f64, f64, f64)> {
+    const BYTES: usize = 2 << 30;
+    const WRITE: usize = 1 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let sender = std::thread::spawn(move || -> anyhow::Result<f64> {
+        let mut stream = TcpStream::connect(address)?;
+        let buffer = vec![7u8; from];
+        let before = thread_cpu_seconds();
+        for chunk in buffer.chunks(WRITE).cycle().take(BYTES / WRITE) {
+            stream.write_all(chunk)?;
+        }
+        Ok(thread_cpu_seconds() - before)
+    });
+    let (mut stream, _) = listener.accept()?;
+    let mut buffer = vec![0u8; 256 << 10];
+    let (began, before) = (Instant::now(), thread_cpu_seconds());
+    let mut received = 0;
+    while received < BYTES {
+        received += stream.read(&mut buffer)?;
+    }
+    let gibibytes = BYTES as f64 / GIB;
+    let rate = BYTES as f64 / 1e6 / began.elapsed().as_secs_f64();
+    let receive = (thread_cpu_seconds() - before) / gibibytes;
+    let sent = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
+    Ok((rate, sent / gibibytes, receive))
+}
+
 impl Limits {
     /// Measures all of them; takes some seconds.
     pub fn measure(directory: &Path, emulator: &Path) -> anyhow::Result<Self> {
         let mut limits = Self::default();
-        limits.loopback()?;
+        let (rate, send, receive) = loopback(1 << 20)?;
+        (limits.loopback_rate, limits.loopback_send_cpu, limits.loopback_receive_cpu) =
+            (rate, send, receive);
+        (_, limits.tail_send_cpu, _) = loopback(64 << 20)?;
         limits.crc();
         limits.disk(directory)?;
         if emulator.exists() {
@@ -58,34 +92,6 @@ impl Limits {
     /// What a broker cannot avoid for each GiB produced: to receive it and to check it.
     pub fn produce_cpu(&self) -> f64 {
         self.loopback_receive_cpu + self.crc_cpu
-    }
-
-    fn loopback(&mut self) -> anyhow::Result<()> {
-        const BYTES: usize = 2 << 30;
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let sender = std::thread::spawn(move || -> anyhow::Result<f64> {
-            let mut stream = TcpStream::connect(address)?;
-            let chunk = vec![7u8; 1 << 20];
-            let before = thread_cpu_seconds();
-            for _ in 0..BYTES / chunk.len() {
-                stream.write_all(&chunk)?;
-            }
-            Ok(thread_cpu_seconds() - before)
-        });
-        let (mut stream, _) = listener.accept()?;
-        let mut buffer = vec![0u8; 256 << 10];
-        let (began, before) = (Instant::now(), thread_cpu_seconds());
-        let mut received = 0;
-        while received < BYTES {
-            received += stream.read(&mut buffer)?;
-        }
-        let gibibytes = BYTES as f64 / GIB;
-        self.loopback_rate = BYTES as f64 / 1e6 / began.elapsed().as_secs_f64();
-        self.loopback_receive_cpu = (thread_cpu_seconds() - before) / gibibytes;
-        let sent = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
-        self.loopback_send_cpu = sent / gibibytes;
-        Ok(())
     }
 
     fn crc(&mut self) {

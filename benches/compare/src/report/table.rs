@@ -45,10 +45,11 @@ impl Report {
     fn limits_text(&self) -> String {
         let limits = &self.limits;
         format!(
-            "\nThe machine: loopback {:.0} MB/s (CPU-s/GiB: send {:.2}, receive {:.2}); CRC-32C {:.0} MB/s; \
+            "\nThe machine: loopback {:.0} MB/s (CPU-s/GiB: send {:.2}, of 64 MiB {:.2}, receive {:.2}); CRC-32C {:.0} MB/s; \
              synced 8 MiB writes {:.0} MB/s; emulator PUT {:.0} MB/s, GET {:.0} MB/s.\n",
             limits.loopback_rate,
             limits.loopback_send_cpu,
+            limits.tail_send_cpu,
             limits.loopback_receive_cpu,
             limits.crc_rate,
             limits.disk_rate,

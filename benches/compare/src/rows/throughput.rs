@@ -53,6 +53,9 @@ struct Consume {
 /// Values that a turn of a consume row reads, again and again.
 const TAIL_BYTES: u64 = 64 << 20;
 
+/// How often: 3 GiB.
+const PASSES: u64 = 48;
+
 /// Kafka's own client in a Java process.
 struct JavaProduce;
 
@@ -216,14 +219,13 @@ impl Row for Consume {
 
     fn about(&self) -> String {
         format!(
-            "one librdkafka consumer at full speed, eight passes: {} B values, partitions {}, {}; Thalweg from its RAM \
-             tail, Kafka from the page cache",
+            "one librdkafka consumer at full speed, 48 passes over 64 MiB: {} B values, partitions {}, {}; Thalweg from \
+             its RAM tail, Kafka from the page cache",
             self.size.bytes, self.partitions, self.codec
         )
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
-        const PASSES: u64 = 8;
         stage.open(system, Place::Memory)?;
         let topic = stage.topic(system, self.partitions, &[])?;
         let volume = Volume {
@@ -232,13 +234,15 @@ impl Row for Consume {
             partitions: self.partitions,
             value_bytes: self.size.bytes,
             // Well within Thalweg's default `tail.bytes` of 128 MiB, what records carry beside their values included.
-            records: stage.scaled(TAIL_BYTES / self.size.bytes as u64),
+            records: TAIL_BYTES / self.size.bytes as u64,
         };
+        // What is scaled is how often it is read: fewer bytes would weigh each consumer's start instead.
+        let passes = stage.scaled(PASSES);
         volume.produce(&producer_settings(&volume.address, self.codec, false))?;
         stage.settle();
         let settings = consumer_settings(&volume.address);
         let metered = stage.metered(system, || {
-            (0..PASSES).try_fold(Done { seconds: 0.0, bytes: 0 }, |sum, _| {
+            (0..passes).try_fold(Done { seconds: 0.0, bytes: 0 }, |sum, _| {
                 let done = volume.consume(&settings)?;
                 anyhow::Ok(Done {
                     seconds: sum.seconds + done.seconds,
@@ -248,7 +252,7 @@ impl Row for Consume {
         })?;
         stage.drop_topic(system, &topic)?;
         let done = metered.result;
-        let records = (volume.records * PASSES) as f64;
+        let records = (volume.records * passes) as f64;
         let cpu = metered.reading.processes[0] / done.gibibytes();
         Ok(vec![
             Measured::beside(
@@ -258,7 +262,7 @@ impl Row for Consume {
                 "loopback",
             ),
             Measured::new(RECORDS, records / 1_000.0 / done.seconds),
-            Measured::beside(CPU, cpu, stage.limits.loopback_send_cpu, "send"),
+            Measured::beside(CPU, cpu, stage.limits.tail_send_cpu, "send of 64 MiB"),
             Measured::new(CLIENT_CPU, metered.reading.client / done.gibibytes()),
         ])
     }
