@@ -13,6 +13,7 @@ use anyhow::{Context as _, ensure};
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
+use tempfile::TempDir;
 
 use crate::credentials::{serves, settings, user};
 use crate::minio::Minio;
@@ -188,17 +189,15 @@ async fn lives_on_loans(
     <[Request; 2]>::try_from(asked).map_err(|_| anyhow::anyhow!("asked {count} times"))
 }
 
-/// Whether there is a MinIO to borrow from.
-fn is_possible(folder: &Path) -> anyhow::Result<bool> {
-    Ok(settings(folder, "empty")?.is_some())
+/// A folder for a broker, if there is a MinIO to borrow from.
+fn folder_beside_minio() -> anyhow::Result<Option<TempDir>> {
+    let folder = tempfile::Builder::new().prefix("thalweg-it-").tempdir()?;
+    Ok(settings(folder.path(), "empty")?.map(|_| folder))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_identity_s_keys_are_renewed_with_the_token_of_then() -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("thalweg-it-").tempdir()?;
-    if !is_possible(folder.path())? {
-        return Ok(());
-    }
+    let Some(folder) = folder_beside_minio()? else { return Ok(()) };
     let file = folder.path().join("token");
     fs::write(&file, "first-identity")?;
     let renewed = file.clone();
@@ -225,10 +224,7 @@ async fn a_web_identity_s_keys_are_renewed_with_the_token_of_then() -> anyhow::R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_s_keys_are_renewed() -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("thalweg-it-").tempdir()?;
-    if !is_possible(folder.path())? {
-        return Ok(());
-    }
+    let Some(folder) = folder_beside_minio()? else { return Ok(()) };
     let lender = Lender::start(|lender, request| {
         let roles = "/latest/meta-data/iam/security-credentials/";
         let mut words = request.line.split(' ');
@@ -253,10 +249,7 @@ async fn an_instance_s_keys_are_renewed() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_s_keys_are_renewed() -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("thalweg-it-").tempdir()?;
-    if !is_possible(folder.path())? {
-        return Ok(());
-    }
+    let Some(folder) = folder_beside_minio()? else { return Ok(()) };
     let lender = Lender::start(|lender, request| Ok((200, lender.lend(request).json()?))).await?;
     let uri = format!("{}/v1/credentials", lender.address);
     let env = [

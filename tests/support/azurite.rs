@@ -2,12 +2,11 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use anyhow::ensure;
 
 use crate::parts;
-use crate::peer::Peer;
+use crate::peer::{self, Peer, Shared};
 
 /// The account that Azurite has when it is told of none; both are public.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -28,9 +27,8 @@ impl Azurite {
 
     /// The one that all tests of this process share; they take a prefix each.
     pub(crate) fn shared() -> anyhow::Result<&'static Self> {
-        static SHARED: OnceLock<Result<Azurite, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
-        shared.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+        static SHARED: Shared<Azurite> = Shared::new();
+        peer::shared(&SHARED, Self::start)
     }
 
     fn start() -> anyhow::Result<Self> {

@@ -5,10 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::parts;
-use crate::peer::Peer;
+use crate::peer::{self, Peer, Shared};
 
 const BUCKET: &str = "thalweg";
 
@@ -29,9 +28,8 @@ impl Gcs {
 
     /// The one that all tests of this process share; they take a prefix each.
     pub(crate) fn shared() -> anyhow::Result<&'static Self> {
-        static SHARED: OnceLock<Result<Gcs, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
-        shared.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+        static SHARED: Shared<Gcs> = Shared::new();
+        peer::shared(&SHARED, Self::start)
     }
 
     fn start() -> anyhow::Result<Self> {

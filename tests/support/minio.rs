@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::parts;
-use crate::peer::Peer;
+use crate::peer::{self, Peer, Shared};
 
 const USER: &str = "thalweg";
 const PASSWORD: &str = "thalweg-test-secret";
@@ -24,9 +23,8 @@ impl Minio {
 
     /// The one that all tests of this process share; they take a prefix each.
     pub(crate) fn shared() -> anyhow::Result<&'static Self> {
-        static SHARED: OnceLock<Result<Minio, String>> = OnceLock::new();
-        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
-        shared.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+        static SHARED: Shared<Minio> = Shared::new();
+        peer::shared(&SHARED, Self::start)
     }
 
     fn start() -> anyhow::Result<Self> {

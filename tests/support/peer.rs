@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
@@ -63,6 +64,18 @@ impl Peer {
     pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
+}
+
+/// What all tests of this process share once one of them needs it, or why it cannot be had.
+pub(crate) type Shared<T> = OnceLock<Result<T, String>>;
+
+/// The shared one, started by who comes first.
+pub(crate) fn shared<T>(
+    shared: &'static Shared<T>,
+    start: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<&'static T> {
+    let started = shared.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+    started.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// A port that was free just now.
