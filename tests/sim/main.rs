@@ -14,10 +14,11 @@
 //! - law 9 (`stale`): a superseded leader says nothing that only a leader may say;
 //! - the upload window (`audit`): no slot lies further behind a hole than recovery looks;
 //! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
-//!   other and a bank whose money is neither made nor lost; crashed after every call of the store; and each rule of fencing;
+//!   other and a bank whose money is neither made nor lost; and each rule of fencing;
 //! - groups of both protocols (`exact::members`), and of both at once: OneOwner, FencedCommit, GroupOffsetsMonotone;
-//! - share groups (`share`): AcceptedAgain, TwoHolders, StolenAck, CountForgotten, TooManyDeliveries, LostRecord; crashed after
-//!   every call of the store;
+//! - share groups (`share`): AcceptedAgain, TwoHolders, StolenAck, CountForgotten, TooManyDeliveries, LostRecord;
+//! - all three crashed after every call of the store, and at every await (`steps`; CI at some, `SIM_AWAITS=1` at all of one
+//!   seed);
 //! - liveness once faults stop, and law 1: an outage of the metadata stops no acknowledgement.
 //!
 //! Stores that lie are in here too: each lie must break a promise, or the checks would be worth nothing. Mutations of the
@@ -37,6 +38,7 @@ mod producers;
 mod recovery;
 mod share;
 mod stale;
+mod steps;
 mod world;
 
 use std::process::{Command, Stdio};
@@ -46,7 +48,8 @@ use std::{env, fs};
 use thalweg::base::task;
 use thalweg::object::faults::Fault;
 
-use world::Report;
+use steps::Lived;
+use world::{Crash, Report};
 
 /// Seeds that every run of the tests goes through.
 const SEEDS: u64 = 200;
@@ -62,6 +65,9 @@ const SHARES: u64 = 20;
 
 /// Seeds whose transactions and groups are crashed after every call.
 const CRASHES: u64 = 2;
+
+/// At most so many crashes at an await, each for transactions, groups and share groups.
+const AWAITS: usize = 20;
 
 /// Seeds that are run twice.
 const REPLAYS: u64 = 12;
@@ -168,15 +174,45 @@ fn no_seed_breaks_a_group() {
     run_seeds(exact::members::run, GROUPS);
 }
 
+/// Runs a seed until its first life crashes, and looks at what is left.
+type RunCrashing = fn(u64, Crash) -> (Lived, Report);
+
 /// Lives that crash after one call, after two, and so on: until one takes fewer.
-fn crash_everywhere(seed: u64, run: fn(u64, u64) -> Option<u64>) {
+fn crash_everywhere(seed: u64, run: RunCrashing) {
     let mut acked = 0;
     for calls in 0.. {
-        let Some(more) = run(seed, calls) else { break };
+        let (lived, report) = run(seed, Crash::AfterCalls(calls));
+        if lived.undisturbed {
+            break;
+        }
         assert!(calls < 2000, "seed {seed}: no life so short takes so many calls");
-        acked += more;
+        acked += report.acked;
     }
     assert!(acked > 0, "seed {seed}: nothing was committed");
+}
+
+/// Lives that crash at each await that makes a difference (`steps`), of as many seeds as `SIM_AWAITS` says; without it at
+/// some, evenly apart, of one seed.
+fn crash_at_awaits(run: RunCrashing) {
+    let all = number("SIM_AWAITS");
+    for seed in 0..all.unwrap_or(1) {
+        let (lived, whole) = run(seed, Crash::AfterPolls(u64::MAX));
+        let points = lived.points;
+        assert!(points.len() > 60, "seed {seed}: {} polls changed something", points.len());
+        let stride = if all.is_some() { 1 } else { points.len().div_ceil(AWAITS) };
+        let mut acked = 0;
+        for point in points.iter().step_by(stride) {
+            let (lived, report) = run(seed, Crash::AfterPolls(*point));
+            assert!(!lived.undisturbed, "seed {seed} did not come to poll {point} again");
+            acked += report.acked;
+        }
+        assert!(whole.acked > 0 && acked > 0, "seed {seed}: nothing was committed");
+        // Between two points a crash is the same as at the first.
+        let apart = points.windows(2).rev().find(|pair| pair[1] > pair[0] + 1);
+        let &[point, next] = apart.expect("polls that change nothing") else { unreachable!() };
+        let [early, late] = [point, next - 1].map(|polls| run(seed, Crash::AfterPolls(polls)).1);
+        assert_same(seed, &early.trace, &late.trace, "a crash some polls later");
+    }
 }
 
 #[test]
@@ -192,22 +228,37 @@ fn no_seed_breaks_a_share_group() {
 #[test]
 fn a_transaction_crashed_anywhere_is_whole_or_not_there() {
     for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
-        crash_everywhere(seed, exact::run_crashing_after);
+        crash_everywhere(seed, exact::run_crashing);
     }
 }
 
 #[test]
 fn a_group_crashed_anywhere_goes_on() {
     for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
-        crash_everywhere(seed, exact::members::run_crashing_after);
+        crash_everywhere(seed, exact::members::run_crashing);
     }
 }
 
 #[test]
 fn a_share_group_crashed_anywhere_goes_on() {
     for seed in 0..number("SIM_CRASHES").unwrap_or(CRASHES) {
-        crash_everywhere(seed, share::run_crashing_after);
+        crash_everywhere(seed, share::run_crashing);
     }
+}
+
+#[test]
+fn a_transaction_crashed_at_any_await_is_whole_or_not_there() {
+    crash_at_awaits(exact::run_crashing);
+}
+
+#[test]
+fn a_group_crashed_at_any_await_goes_on() {
+    crash_at_awaits(exact::members::run_crashing);
+}
+
+#[test]
+fn a_share_group_crashed_at_any_await_goes_on() {
+    crash_at_awaits(share::run_crashing);
 }
 
 #[test]

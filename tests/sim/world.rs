@@ -19,6 +19,7 @@ use thalweg::telemetry;
 use super::audit::{self, Audit};
 use super::client::{Client, PARTITIONS};
 use super::producers::{Actors, Clients, SharedClients, lock, read_all, settle};
+use super::steps::{self, Lived};
 
 const LIVES: u64 = 4;
 /// Once faults have stopped everything is answered within this time.
@@ -62,6 +63,15 @@ pub(crate) struct Stage {
 struct Weather {
     data: bool,
     metadata: bool,
+}
+
+/// Where a life crashes, counted from when its clients come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Crash {
+    /// When its broker has called the store so often: it gets no answer any more.
+    AfterCalls(u64),
+    /// After so many polls of any task: all that runs is dropped.
+    AfterPolls(u64),
 }
 
 /// Settings of every broker of a run.
@@ -217,32 +227,41 @@ pub(crate) static ALONE: RwLock<()> = RwLock::new(());
 /// A run in which nothing may panic; shows the seed of what does.
 pub(crate) struct Shown {
     seed: u64,
+    crash: Option<Crash>,
     _among_others: RwLockReadGuard<'static, ()>,
 }
 
 impl Shown {
     pub(crate) fn new(seed: u64) -> Self {
         let among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
-        Self { seed, _among_others: among_others }
+        Self { seed, crash: None, _among_others: among_others }
+    }
+
+    pub(crate) fn crashing(seed: u64, crash: Crash) -> Self {
+        let mut shown = Self::new(seed);
+        shown.crash = Some(crash);
+        shown
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("simulation failed at seed {}: replay with SIM_SEED", self.seed);
+            let crash = self.crash.map_or_else(String::new, |crash| format!(", crash {crash:?}"));
+            eprintln!("simulation failed at seed {}{crash}: replay with SIM_SEED", self.seed);
         }
     }
 }
 
 /// Runs `future` on a runtime of its own, with the clock paused. Dropping the runtime ends every task where it stands.
 pub(crate) fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    runtime.block_on(future)
+    runtime().build().expect("a runtime").block_on(future)
+}
+
+fn runtime() -> tokio::runtime::Builder {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true);
+    runtime
 }
 
 fn calm() -> (Duration, Duration) {
@@ -439,26 +458,41 @@ impl Stage {
         self.end_of_life();
     }
 
-    /// One life over a store that is well, until its broker has called it so often or `length` is over: how often it did.
-    pub(crate) fn life_of_calls(
+    /// One life over a store that is well, until it crashes or `length` is over.
+    pub(crate) fn crashing_life(
         &mut self,
-        calls: u64,
+        crash: Crash,
         length: Duration,
         connect: impl FnOnce(&Broker, &Rng) -> Actors,
-    ) -> u64 {
-        let made = on_a_runtime(async {
+    ) -> Lived {
+        let life = async {
             self.faults.begin_chapter("life");
             self.calm();
             let broker = self.start().await.expect("a healthy store");
-            let before = self.calls();
-            self.faults.fall_silent_after(Some(calls));
             let _actors = connect(&broker, &self.rng);
-            sleep(length).await;
-            self.calls() - before
-        });
+            match crash {
+                Crash::AfterCalls(calls) => {
+                    let before = self.calls();
+                    self.faults.fall_silent_after(Some(calls));
+                    sleep(length).await;
+                    Lived { undisturbed: self.calls() - before < calls, points: Vec::new() }
+                }
+                Crash::AfterPolls(polls) => {
+                    steps::live(length, polls, || self.faults.digest().1).await
+                }
+            }
+        };
+        let lived = match crash {
+            Crash::AfterCalls(_) => on_a_runtime(life),
+            Crash::AfterPolls(_) => runtime()
+                .event_interval(steps::EVENT_INTERVAL)
+                .build()
+                .expect("a runtime")
+                .block_on(life),
+        };
         self.faults.fall_silent_after(None);
         self.end_of_life();
-        made
+        lived
     }
 
     /// How often the store was called.

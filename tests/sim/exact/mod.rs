@@ -25,7 +25,8 @@ use thalweg::base::task;
 use thalweg::node::Broker;
 
 use super::producers::Actors;
-use super::world::{LIVELY, Report, Shown, Stage, WINDOW, on_a_runtime};
+use super::steps::{Lived, clients_look};
+use super::world::{Crash, LIVELY, Report, Shown, Stage, WINDOW, on_a_runtime};
 use history::{History, Key, Log};
 use link::{Isolation, Link, Protocol};
 use pipeline::Pipeline;
@@ -75,6 +76,7 @@ const PIPELINES: [Pipeline; 4] = [
 type SharedHistory = Arc<Mutex<History>>;
 
 fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
+    clients_look();
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -105,10 +107,9 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
-/// A short life that ends when its broker has made so many calls of the store, and one that shows what is left. None: the
-/// life of a second took fewer calls.
-pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
-    let _shown = Shown::new(seed);
+/// A short life that crashes, and one that shows what is left.
+pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
+    let _shown = Shown::crashing(seed, crash);
     let mut world = World::new(seed);
     let few = Cast {
         transactors: &[TRANSACTORS[0], TRANSACTORS[2]],
@@ -116,12 +117,12 @@ pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
         readers: false,
     };
     let history = Arc::clone(&world.history);
-    let made = world.stage.life_of_calls(calls, Duration::from_millis(1_500), |broker, rng| {
+    let lived = world.stage.crashing_life(crash, Duration::from_millis(1_500), |broker, rng| {
         actors(broker, &history, rng, &few)
     });
     world.last_life();
     let acked = lock(&world.history).committed_count();
-    (made >= calls).then_some(acked)
+    (lived, world.stage.report(acked))
 }
 
 /// Connects clients to a broker.

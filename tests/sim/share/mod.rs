@@ -21,7 +21,8 @@ use thalweg::record::build::BatchBuilder;
 
 use super::client::{Answer, Client, PARTITIONS};
 use super::producers::{Actors, read_all};
-use super::world::{LIVELY, Report, Settings, Shown, Stage, WALL, WINDOW, on_a_runtime};
+use super::steps::{Lived, clients_look};
+use super::world::{Crash, LIVELY, Report, Settings, Shown, Stage, WALL, WINDOW, on_a_runtime};
 use ledger::Ledger;
 use member::{Member, Mood};
 
@@ -51,6 +52,7 @@ const MEMBERS: [&str; 3] = ["m0", "m1", "m2"];
 type SharedLedger = Arc<Mutex<Ledger>>;
 
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    clients_look();
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -75,18 +77,17 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
-/// A life that crashes after so many calls of the store, and another that does not: how many acknowledgements were taken.
-/// None: the first took fewer calls.
-pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
-    let _shown = Shown::new(seed);
+/// A short life that crashes, and one that shows what is left.
+pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
+    let _shown = Shown::crashing(seed, crash);
     let mut world = World::new(seed);
     let ledger = Arc::clone(&world.ledger);
-    let made =
-        world.stage.life_of_calls(calls, CRASHING_LIFE, |broker, rng| actors(broker, &ledger, rng));
+    let lived =
+        world.stage.crashing_life(crash, CRASHING_LIFE, |broker, rng| actors(broker, &ledger, rng));
     lock(&ledger).end_of_life();
     world.last_life();
     let acked = lock(&world.ledger).settled();
-    (made >= calls).then_some(acked)
+    (lived, world.stage.report(acked))
 }
 
 /// Connects clients to a broker.

@@ -18,7 +18,8 @@ use thalweg::base::task;
 use thalweg::node::Broker;
 
 use super::super::producers::Actors;
-use super::super::world::{LIVELY, Report, Settings, Shown, Stage, WINDOW, on_a_runtime};
+use super::super::steps::Lived;
+use super::super::world::{Crash, LIVELY, Report, Settings, Shown, Stage, WINDOW, on_a_runtime};
 use super::group::fetch_offsets;
 use super::link::Link;
 use super::{INPUT, KEYS, PARTITIONS};
@@ -84,20 +85,19 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
-/// A life of a second that ends when its broker has made so many calls of the store, and one that shows what is left.
-/// None: that life took fewer calls.
-pub(crate) fn run_crashing_after(seed: u64, calls: u64) -> Option<u64> {
-    let _shown = Shown::new(seed);
+/// A short life that crashes, and one that shows what is left.
+pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
+    let _shown = Shown::crashing(seed, crash);
     let mut world = World::new(seed);
     let ledger = Arc::clone(&world.ledger);
     // The group is a classic one first, then the other, and a classic one again when that member goes.
     let cast = [Worker { moody: false, ..CLASSIC }, MODERN];
-    let made = world.stage.life_of_calls(calls, Duration::from_millis(3_000), |broker, rng| {
+    let lived = world.stage.crashing_life(crash, Duration::from_millis(3_000), |broker, rng| {
         actors(broker, &ledger, rng, &cast)
     });
     world.last_life();
     let acked = lock(&world.ledger).acked();
-    (made >= calls).then_some(acked)
+    (lived, world.stage.report(acked))
 }
 
 /// Connects members to a broker.

@@ -10,6 +10,7 @@ use thalweg::base::rng::Rng;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::super::super::steps::clients_look;
 use super::super::INPUT;
 use super::super::group::{Membership, fetch_offsets, is_over};
 use super::super::history::Key;
@@ -22,6 +23,7 @@ use super::{GROUP, Kind};
 pub(super) type SharedLedger = Arc<Mutex<Ledger>>;
 
 pub(super) fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
+    clients_look();
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
