@@ -24,7 +24,7 @@ use super::group::fetch_offsets;
 use super::link::Link;
 use super::{INPUT, KEYS, PARTITIONS};
 use ledger::Tick;
-use worker::{SharedLedger, Worker, lock};
+use worker::{Mood, SharedLedger, Worker, lock};
 
 /// The group of all members.
 const GROUP: &str = "members";
@@ -53,7 +53,7 @@ enum Kind {
 }
 
 const MODERN: Worker =
-    Worker { kind: Kind::Modern, instance: None, by_pattern: false, moody: true };
+    Worker { kind: Kind::Modern, instance: None, by_pattern: false, mood: Mood::Moody };
 const CLASSIC: Worker = Worker { kind: Kind::Classic, ..MODERN };
 
 /// Members of both protocols, one by a pattern, and one instance that a process of either protocol takes in turn.
@@ -90,8 +90,12 @@ pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
     let _shown = Shown::crashing(seed, crash);
     let mut world = World::new(seed);
     let ledger = Arc::clone(&world.ledger);
-    // The group is a classic one first, then the other, and a classic one again when that member goes.
-    let cast = [Worker { moody: false, ..CLASSIC }, MODERN];
+    // The group is a classic one first, then the other, and a classic one again when that member goes; and so on.
+    let cast = [
+        Worker { mood: Mood::Steady, ..CLASSIC },
+        Worker { mood: Mood::Brief, ..CLASSIC },
+        Worker { mood: Mood::Brief, ..MODERN },
+    ];
     let lived = world.stage.crashing_life(crash, Duration::from_millis(3_000), |broker, rng| {
         actors(broker, &ledger, rng, &cast)
     });
@@ -131,7 +135,7 @@ impl World {
         on_a_runtime(async {
             stage.faults.begin_chapter("last life");
             let broker = stage.start().await.expect("a healthy store");
-            let steady = |kind| Worker { kind, moody: false, ..MODERN };
+            let steady = |kind| Worker { kind, mood: Mood::Steady, ..MODERN };
             for kind in [Kind::Modern, Kind::Classic, Kind::Modern] {
                 // Whoever was there before is not heard of any more, and loses what it has.
                 let cast = [steady(kind), steady(kind)];

@@ -27,14 +27,27 @@ pub(super) fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// For how long a [`Mood::Brief`] process is a member: it commits a few times.
+const BRIEFLY: Duration = Duration::from_millis(400);
+
 /// How one process behaves.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Worker {
     pub(super) kind: Kind,
     pub(super) instance: Option<&'static str>,
     pub(super) by_pattern: bool,
-    /// It sleeps, leaves and crashes now and then.
-    pub(super) moody: bool,
+    pub(super) mood: Mood,
+}
+
+/// For how long a process stays a member, and what it does meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// For ever.
+    Steady,
+    /// For a moment; then it leaves.
+    Brief,
+    /// For a while; it sleeps now and then, and in the end it leaves or is just gone.
+    Moody,
 }
 
 /// Its membership, of either protocol.
@@ -60,8 +73,10 @@ impl Worker {
     pub(super) async fn run(self, link: Link, topic: Uuid, ledger: SharedLedger, rng: Rng) {
         let mut before = None;
         loop {
-            if self.moody {
-                sleep(Duration::from_millis(rng.below(2_500))).await;
+            match self.mood {
+                Mood::Steady => {}
+                Mood::Brief => sleep(Duration::from_millis(rng.below(500))).await,
+                Mood::Moody => sleep(Duration::from_millis(rng.below(2_500))).await,
             }
             let number = lock(&ledger).new_member();
             let mut asked = lock(&ledger).tick();
@@ -95,7 +110,7 @@ impl Worker {
 
 impl Process<'_> {
     fn now_and_then(&self, one_in: u64) -> bool {
-        self.worker.moody && self.rng.below(one_in) == 0
+        self.worker.mood == Mood::Moody && self.rng.below(one_in) == 0
     }
 
     /// Works until the membership is over, which was asked for at `joined`. True: it is to join again as who it was.
@@ -104,7 +119,11 @@ impl Process<'_> {
             return true;
         }
         let length = Duration::from_millis(300 + self.rng.below(5_000));
-        let until = self.worker.moody.then(|| Instant::now() + length);
+        let until = match self.worker.mood {
+            Mood::Steady => None,
+            Mood::Brief => Some(Instant::now() + BRIEFLY),
+            Mood::Moody => Some(Instant::now() + length),
+        };
         loop {
             self.seek().await;
             sleep(Duration::from_millis(60 + self.rng.below(120))).await;
@@ -127,9 +146,10 @@ impl Process<'_> {
     async fn end(&mut self) {
         let offsets = self.next_offsets(|_| true);
         lock(self.ledger).gone(self.number);
+        let leaves = self.worker.mood == Mood::Brief;
         match self.rng.below(3) {
-            0 => {}
-            1 => {
+            0 if !leaves => {}
+            1 if !leaves => {
                 let late = Duration::from_millis(self.rng.below(3_000));
                 for ((_, partition), offset) in &offsets {
                     lock(self.ledger).commits(*partition, *offset);
