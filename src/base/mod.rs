@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod few;
 pub mod ids;
 pub mod offset;
 pub mod re2;

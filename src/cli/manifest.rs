@@ -214,7 +214,7 @@ fn run_table(partitions: &[Partition]) -> String {
     let headings = ["partition", "offsets", "chain", "slot", "position", "bytes", "newest"];
     let mut table = Table::new(&headings);
     for (index, partition) in partitions.iter().enumerate() {
-        for run in &partition.runs {
+        for run in partition.runs.iter() {
             table.row(vec![
                 index.to_string(),
                 format!("{}..{}", run.base_offset, run.end_offset),

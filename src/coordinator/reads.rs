@@ -30,8 +30,7 @@ impl Machine {
         if from < log_start {
             return Err(Error::BelowLogStart { tp, offset: from, log_start });
         }
-        let runs =
-            partition.runs.iter().skip(partition.find(from)).take(runs_max.min(PLAN_RUNS_MAX));
+        let runs = partition.runs.from(partition.find(from)).take(runs_max.min(PLAN_RUNS_MAX));
         let runs = runs.map(|run| run.planned(tp)).collect();
         Ok(Plan { runs, log_start, committed_end: partition.end })
     }

@@ -2,7 +2,6 @@
 //!
 //! A lock, not an owner task: every step on it is synchronous and short, and a task would cost two wake-ups a request.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::settings::TopicSettings;
 use super::txn_index::TransactionIndex;
 use super::{Error, Metrics, Offsets};
 use crate::base::clock::Timestamp;
+use crate::base::few::Few;
 use crate::base::ids::{LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::manifest::client::EpochStart;
@@ -55,7 +55,7 @@ pub(super) struct State {
     /// Bytes below `tail_base`, of those that this process appended.
     bytes_base: u64,
     /// Runs of this chain from `tail_base` on, in order, without gaps.
-    pub(super) tail: VecDeque<TailRun>,
+    pub(super) tail: Few<TailRun>,
     /// How many of `tail` are known to be stable.
     stable_runs: usize,
     pub(super) high_watermark: Offset,
@@ -91,7 +91,7 @@ impl Partition {
             log_end: start.end,
             tail_base: start.end,
             bytes_base: 0,
-            tail: VecDeque::new(),
+            tail: Few::default(),
             stable_runs: 0,
             high_watermark: start.end,
             epochs: LeaderEpochs::new(start.epochs, start.leader_epoch, start.end),
@@ -256,10 +256,6 @@ impl State {
                     last.is_none_or(|last| last.slot < slot),
                     "slot {slot} joined after a later one"
                 );
-                if self.tail.capacity() == 0 {
-                    // Most partitions of a broker with many are idle: their one run takes no room for four.
-                    self.tail.reserve_exact(1);
-                }
                 self.tail.push_back(TailRun { slot, end, bytes_end });
             }
         }

@@ -308,7 +308,7 @@ impl super::partition::State {
     fn stable_from(&self, place: usize, bytes: usize) -> Vec<SlotId> {
         let mut slots = Vec::new();
         let mut reach = None;
-        for run in self.tail.range(place..).take_while(|run| run.end <= self.high_watermark) {
+        for run in self.tail.from(place).take_while(|run| run.end <= self.high_watermark) {
             // The first run may hold wanted bytes only at its end, so its size does not count.
             let reach = *reach.get_or_insert_with(|| run.bytes_end.saturating_add(bytes as u64));
             slots.push(run.slot);

@@ -282,7 +282,7 @@ fn write_partition(out: &mut Writer, partition: &Partition) {
     out.list(partition.epochs.iter(), |out, epoch| {
         out.i32(epoch.epoch.0).i64(epoch.start.0);
     });
-    out.list(partition.grants.iter(), |out, grant| {
+    out.list((0..partition.grants.len()).map(|place| &partition.grants[place]), |out, grant| {
         out.i32(grant.epoch.0).chain(grant.chain).slot(grant.from);
         out.option(grant.until(), |out, until| {
             out.slot(until);
@@ -303,10 +303,11 @@ pub(crate) fn read_partition(bytes: &[u8]) -> Result<Partition, Malformed> {
         partition.offline = since.map(|since| Box::new(Offline { since, pinned: Vec::new() }));
         partition.epochs =
             r.list(12, |r| Ok(EpochStart { epoch: r.epoch()?, start: r.offset()? }))?.into();
-        partition.grants = r.list(21, |r| {
+        let grants = r.list(21, |r| {
             let (epoch, chain, from) = (r.epoch()?, r.chain()?, r.slot()?);
             Ok(Grant::new(epoch, chain, from, r.option(Reader::slot)?))
         })?;
+        partition.grants = grants.into_iter().collect();
         Ok(partition)
     })
 }

@@ -95,7 +95,7 @@ fn lease_on_unsealed_chain(state: &State) -> Result<(), String> {
 /// Each run starts where the one before it ended, and the last one ends at the committed end.
 fn runs_contiguous(state: &State) -> Result<(), String> {
     state.live_partitions().try_for_each(|(tp, _, partition)| {
-        let mut runs = partition.runs.iter().zip(partition.runs.iter().skip(1));
+        let mut runs = partition.runs.iter().zip(partition.runs.from(1));
         let bytes: u64 = partition.runs.iter().map(|run| run.bytes).sum();
         let ends = partition.runs.back().is_none_or(|run| run.end_offset == partition.end);
         holds(runs.all(|(run, next)| run.end_offset == next.base_offset), || {
@@ -121,11 +121,11 @@ fn epochs_ascend(state: &State) -> Result<(), String> {
     state.live_partitions().try_for_each(|(tp, _, partition)| {
         let epochs =
             partition.epochs.windows(2).all(|w| w[0].epoch < w[1].epoch && w[0].start < w[1].start);
-        let grants = partition.grants.windows(2).all(|w| w[0].epoch < w[1].epoch);
+        let grants = partition.grants.iter().is_sorted_by(|one, next| one.epoch < next.epoch);
         let last =
             |epoch: Option<LeaderEpoch>| epoch.is_none_or(|epoch| epoch == partition.leader_epoch);
         let epoch = last(partition.epochs.last().map(|epoch| epoch.epoch));
-        let grant = last(partition.grants.last().map(|grant| grant.epoch));
+        let grant = last(partition.grants.back().map(|grant| grant.epoch));
         holds(epochs && grants && epoch && grant, || format!("the epochs of {tp} do not ascend"))
     })
 }

@@ -1,6 +1,5 @@
 //! One partition as the manifest knows it: who leads it, where its runs lie, and from where its state can be rebuilt.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -8,10 +7,11 @@ use super::chain::Place;
 use super::client::{EpochStart, PlannedRun};
 use super::row::RunRow;
 use crate::base::clock::Timestamp;
+use crate::base::few::Few;
 use crate::base::ids::{BrokerId, ChainId, LeaderEpoch, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 
-/// A run in memory: 64 bytes, of which there is one for each slot and partition that is retained.
+/// A run in memory: there is one for each slot and partition that is retained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) base_offset: Offset,
@@ -120,7 +120,7 @@ pub(crate) struct Offline {
     pub(crate) pinned: Vec<Place>,
 }
 
-/// A partition. One that was written once and is idle costs little more than this, a grant and a run.
+/// A partition. One that was written once and is idle costs no more than this: its grant and its run lie in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partition {
     /// Brokers that may lead it, first choice first; one list for all partitions of the topic that have it alike, and shared
@@ -141,17 +141,17 @@ pub(crate) struct Partition {
     /// Epochs that may have records at or above `log_start`; shared with the image and with the leader's own state.
     pub(crate) epochs: Arc<[EpochStart]>,
     /// Grants from the one that `checkpoint` lies in on; all of them without a checkpoint.
-    pub(crate) grants: Vec<Grant>,
+    pub(crate) grants: Few<Grant>,
     /// The last committed checkpoint.
     pub(crate) checkpoint: Option<Box<Mark>>,
     /// Runs with records at or above `log_start`, in offset order.
-    pub(crate) runs: VecDeque<Run>,
+    pub(crate) runs: Few<Run>,
     /// Bytes of `runs`.
     pub(crate) bytes: u64,
 }
 
 const _: () = assert!(size_of::<Grant>() <= 32, "every partition has one");
-const _: () = assert!(size_of::<Partition>() <= 160, "idle partitions are many");
+const _: () = assert!(size_of::<Partition>() <= 216, "idle partitions are many");
 
 impl Partition {
     /// A partition that was never led.
@@ -165,9 +165,9 @@ impl Partition {
             end: Offset::ZERO,
             offline: None,
             epochs: Arc::default(),
-            grants: Vec::new(),
+            grants: Few::default(),
             checkpoint: None,
-            runs: VecDeque::new(),
+            runs: Few::default(),
             bytes: 0,
         }
     }
@@ -175,7 +175,7 @@ impl Partition {
     /// The slot from which on the partition's state can be rebuilt: it is never trimmed.
     pub(crate) fn state_at(&self) -> Option<Place> {
         let first =
-            || self.grants.first().map(|grant| Place { chain: grant.chain, slot: grant.from });
+            || self.grants.front().map(|grant| Place { chain: grant.chain, slot: grant.from });
         self.checkpoint.as_ref().map(|checkpoint| checkpoint.place).or_else(first)
     }
 
@@ -188,13 +188,13 @@ impl Partition {
         // An epoch without records says nothing that its successor does not.
         let kept = self.epochs.iter().filter(|known| known.start != self.end).copied();
         self.epochs = kept.chain([EpochStart { epoch, start: self.end }]).collect();
-        push_exact(&mut self.grants, Grant::new(epoch, chain, from, None));
+        self.grants.push_back(Grant::new(epoch, chain, from, None));
     }
 
     /// The lease ends; `until` is one past the slot that says so, if a slot does.
     pub(crate) fn release(&mut self, until: Option<SlotId>) {
         self.lease = None;
-        if let Some(grant) = self.grants.last_mut() {
+        if let Some(grant) = self.grants.back_mut() {
             grant.end(until);
         }
     }
@@ -224,10 +224,6 @@ impl Partition {
         if run.end_offset <= self.log_start {
             return Pushed::Dead;
         }
-        if self.runs.len() == self.runs.capacity() {
-            // By a quarter, not by doubling: most partitions hold very little, and long ones are all that counts.
-            self.runs.reserve_exact(1 + self.runs.len() / 4);
-        }
         self.bytes += run.bytes;
         self.runs.push_back(run);
         Pushed::Live
@@ -252,9 +248,7 @@ impl Partition {
         if kept > 0 {
             self.epochs = self.epochs[kept..].into();
         }
-        if self.runs.capacity() > 64 && self.runs.len() < self.runs.capacity() / 4 {
-            self.runs.shrink_to(self.runs.len() * 2);
-        }
+        self.runs.shrink();
     }
 
     /// Forgets everything but who leads it, and returns the slots that it kept: the topic is being deleted.
@@ -263,19 +257,11 @@ impl Partition {
         (bare.lease, bare.leader_epoch) = (self.lease, self.leader_epoch);
         let old = std::mem::replace(self, bare);
         let pinned = old.offline.map(|offline| offline.pinned);
-        old.runs.into_iter().map(|run| run.place).chain(pinned.into_iter().flatten()).collect()
+        old.runs.iter().map(|run| run.place).chain(pinned.into_iter().flatten()).collect()
     }
 
     /// The first run with records above `offset` or at it.
     pub(crate) fn find(&self, offset: Offset) -> usize {
         self.runs.partition_point(|run| run.end_offset <= offset)
     }
-}
-
-/// Pushes without the slack of doubling: these lists hold one or two entries in most partitions.
-fn push_exact<T>(list: &mut Vec<T>, entry: T) {
-    if list.len() < 4 {
-        list.reserve_exact(1);
-    }
-    list.push(entry);
 }
