@@ -11,6 +11,7 @@
 //!   NoDanglingReference of the manifest against them; NoLeak where records were deleted;
 //! - IdempotentRecovery: a recovery that crashed after any call of the store is done again and finds the same log;
 //! - law 7 case by case (`recovery`): where a chain ends, and what stops a recovery;
+//! - CoordinatorFence (`succession`): a superseded coordinator never opens the manifest again;
 //! - law 9 (`stale`): a superseded leader says nothing that only a leader may say;
 //! - the upload window (`audit`): no slot lies further behind a hole than recovery looks;
 //! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
@@ -39,6 +40,7 @@ mod recovery;
 mod share;
 mod stale;
 mod steps;
+mod succession;
 mod world;
 
 use std::process::{Command, Stdio};
