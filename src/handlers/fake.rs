@@ -64,6 +64,16 @@ impl Fake {
         self
     }
 
+    /// That topic is one of the broker's own.
+    pub(super) fn with_internal(self, name: &str) -> Self {
+        self.image.send_modify(|image| {
+            let image = Arc::make_mut(image);
+            let topic = image.names.get(name).and_then(|id| image.topics.get_mut(id));
+            Arc::make_mut(topic.expect("a topic of this name")).internal = true;
+        });
+        self
+    }
+
     /// What broker 1 answers a client of its listener with.
     pub(super) fn scope(&self) -> Scope<'_> {
         Scope {

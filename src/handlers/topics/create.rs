@@ -67,7 +67,7 @@ fn part(scope: &Scope<'_>, topic: &CreatableTopic) -> Result<NewTopic, Refused> 
     }
     // The coordinator says what is wrong with a name, before anything is said about the rest.
     let named = name_fault(name).is_none() && scope.image.topic(name).is_none();
-    let configs = if named { configs_of(topic)? } else { BTreeMap::new() };
+    let configs = if named { configs_of(scope, topic)? } else { BTreeMap::new() };
     if let (true, Some(index)) = (named, assigned_twice(topic)) {
         let message = format!("Found multiple manual partition assignments for partition {index}");
         return Err(Refused::new(ErrorCode::InvalidReplicaAssignment, message));
@@ -92,7 +92,10 @@ fn assigned_twice(topic: &CreatableTopic) -> Option<i32> {
     indexes.into_iter().find(|index| !seen.insert(*index))
 }
 
-fn configs_of(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refused> {
+fn configs_of(
+    scope: &Scope<'_>,
+    topic: &CreatableTopic,
+) -> Result<BTreeMap<String, String>, Refused> {
     let invalid = |message: String| Refused::new(ErrorCode::InvalidConfig, message);
     let null = topic.configs.iter().filter(|config| config.value.is_none());
     let null: Vec<&str> = null.map(|config| &*config.name).collect();
@@ -107,7 +110,7 @@ fn configs_of(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refuse
     let configs: BTreeMap<String, String> = topic.configs.iter().filter_map(value).collect();
     let pairs = configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     configs::check_all(ResourceKind::Topic, pairs).map_err(|fault| invalid(fault.reason))?;
-    configs::warn_if_compacted(&topic.name, &configs);
+    configs::warn_if_compacted(&scope.image, &topic.name, &configs);
     Ok(configs)
 }
 
