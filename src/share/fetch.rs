@@ -214,7 +214,7 @@ impl SharePartitions {
             let fetched = Read { from, batches: &ranges };
             let wanted = (left.records, terms.batch_size);
             let acquired = state.acquire(self.now(), member, fetched, wanted);
-            self.wake_at(state.next_deadline());
+            self.expect_expiry(led, state.next_deadline());
             acquired
         };
         Ok(Fetched { records: read.holding(&acquired), acquired })

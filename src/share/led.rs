@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::Error;
+use super::alarm::Alarm;
 use super::partition::{Change, Limits, Loaded, SharePartition};
 use super::persister::{self, Persister};
 use crate::base::ids::{LeaderEpoch, TopicPartition};
@@ -33,8 +34,8 @@ pub(super) struct Led {
     order: Arc<tokio::sync::Mutex<()>>,
     reading: Mutex<Turn>,
     waiters: Mutex<Vec<Arc<Notify>>>,
-    /// Has whoever keeps the time look at this again.
-    time: Arc<Notify>,
+    /// When this is looked at.
+    alarm: Arc<Alarm>,
     fenced: AtomicBool,
     expiring: AtomicBool,
 }
@@ -79,7 +80,7 @@ impl Led {
         log: PartitionHandle,
         leader_epoch: LeaderEpoch,
         (loaded, limits): (Loaded, Limits),
-        time: Arc<Notify>,
+        alarm: Arc<Alarm>,
     ) -> Arc<Self> {
         Arc::new(Self {
             key,
@@ -89,7 +90,7 @@ impl Led {
             order: Arc::default(),
             reading: Mutex::default(),
             waiters: Mutex::default(),
-            time,
+            alarm,
             fenced: AtomicBool::new(false),
             expiring: AtomicBool::new(false),
         })
@@ -208,12 +209,12 @@ impl Led {
             Ok(()) => self.state().written(ticket),
             Err(error) => {
                 self.state().failed(ticket);
-                // What was in transition is with its member again, until its lock expires.
-                self.time.notify_one();
                 tracing::debug!(group = %self.key.group, tp = %self.key.tp, %error, "share state not kept");
                 if must_reload(error) {
                     self.fence();
                 }
+                // What was in transition is with its member again, until its lock expires; or this is let go of.
+                self.alarm.look_now(&self.key);
             }
         }
         self.wake();
@@ -240,10 +241,6 @@ impl Led {
 
     pub(super) fn end_expiring(&self) {
         self.expiring.store(false, Ordering::Release);
-    }
-
-    pub(super) fn is_expiring(&self) -> bool {
-        self.expiring.load(Ordering::Acquire)
     }
 }
 

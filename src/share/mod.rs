@@ -8,6 +8,7 @@
 //!
 //! Source: `ShareCoordinatorShard`, `DefaultStatePersister`, `SharePartition` in Apache Kafka 4.3.1.
 
+mod alarm;
 mod batches;
 mod combine;
 pub mod fetch;

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Error;
+use super::alarm::Alarm;
 use super::led::{Key, Led};
 use super::partition::{Acknowledgement, Change, Limits, Loaded};
 use super::persister::Persister;
@@ -80,17 +80,10 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// When the task that keeps the time looks next.
-#[derive(Debug, Default)]
-struct Alarm {
-    news: Arc<Notify>,
-    at: Mutex<Option<Duration>>,
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         // The task that keeps the time ends.
-        self.alarm.news.notify_one();
+        self.alarm.ring();
     }
 }
 
@@ -126,7 +119,7 @@ impl Drop for Connection {
             lock(&inner.releasing).insert(key, releasing.clone());
             lock(&inner.ended).push(releasing);
         }
-        inner.alarm.news.notify_one();
+        inner.alarm.ring();
     }
 }
 
@@ -286,11 +279,19 @@ impl SharePartitions {
             }
         }
         let weak = Arc::downgrade(&self.0);
-        let loading = load(self.0.parts.clone(), key.clone(), weak).boxed().shared();
-        all.insert(key, loading.clone());
+        let alarm = Arc::clone(&self.0.alarm);
+        let loading = load(self.0.parts.clone(), key.clone(), (weak, Arc::clone(&alarm)));
+        let loading = loading.boxed().shared();
+        all.insert(key.clone(), loading.clone());
         drop(all);
+        let loaded = loading.clone();
         // It goes on when the request that began it does not.
-        task::spawn("share-load", loading.clone());
+        task::spawn("share-load", async move {
+            if loaded.await.is_err() {
+                // It is forgotten.
+                alarm.look_now(&key);
+            }
+        });
         loading
     }
 
@@ -307,39 +308,38 @@ impl SharePartitions {
         self.0.started.elapsed()
     }
 
-    /// Has expired locks given back at `deadline`, at the latest.
-    pub(super) fn wake_at(&self, deadline: Option<Duration>) {
-        let Some(deadline) = deadline else { return };
-        let sooner = lock(&self.0.alarm.at).is_none_or(|at| deadline < at);
-        if sooner {
-            self.0.alarm.news.notify_one();
+    /// Has the locks of a share partition given back when the first expires.
+    pub(super) fn expect_expiry(&self, led: &Led, deadline: Option<Duration>) {
+        if let Some(deadline) = deadline {
+            self.0.alarm.look_at(&led.key, deadline);
         }
     }
 
-    /// What is due: sessions that ended, locks that expired, partitions that are another's now. When to look next.
-    fn on_time(&self) -> Option<Duration> {
-        // Whatever is locked from here on is looked at again.
-        *lock(&self.0.alarm.at) = None;
+    /// How many looks at single share partitions there were, so far.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> usize {
+        self.0.alarm.taken()
+    }
+
+    /// What is due: sessions that ended, share partitions whose time has come.
+    fn on_time(&self) {
         for releasing in std::mem::take(&mut *lock(&self.0.ended)) {
             task::spawn("share-release", releasing);
         }
         let now = self.now();
-        let mut next = None;
-        for led in self.0.sweep() {
+        for key in self.0.alarm.take_due(now) {
+            let Some(led) = self.0.current(&key) else { continue };
             let deadline = led.state().next_deadline();
             match deadline {
                 Some(deadline) if deadline <= now => self.expire(led),
-                Some(deadline) if !led.is_expiring() => {
-                    next = Some(next.map_or(deadline, |next: Duration| next.min(deadline)));
-                }
-                Some(_) | None => {}
+                later => self.expect_expiry(&led, later),
             }
         }
-        next
     }
 
     fn expire(&self, led: Arc<Led>) {
         if !led.begin_expiring() {
+            // It is looked at again when that is done.
             return;
         }
         let partitions = self.clone();
@@ -350,7 +350,7 @@ impl SharePartitions {
                 tracing::debug!(group = %led.key.group, tp = %led.key.tp, %error, "expired locks not kept");
             }
             led.end_expiring();
-            partitions.0.alarm.news.notify_one();
+            partitions.0.alarm.look_now(&led.key);
         });
     }
 }
@@ -364,22 +364,33 @@ impl Inner {
             && led.log.offsets().is_ok()
     }
 
-    /// Lets go of what is not led here any more, and of what could not be loaded; the others.
-    fn sweep(&self) -> Vec<Arc<Led>> {
-        let mut current = Vec::new();
-        lock(&self.led).retain(|_, loading| match loading.peek() {
+    /// Whether to keep it: it is not when it could not be loaded, nor when it is led here no more, which its waiters are told.
+    fn stays(&self, loading: &Loading) -> bool {
+        match loading.peek() {
             None => true,
             Some(Err(_)) => false,
-            Some(Ok(led)) if self.is_current(led) => {
-                current.push(Arc::clone(led));
-                true
-            }
+            Some(Ok(led)) if self.is_current(led) => true,
             Some(Ok(led)) => {
                 led.fence();
                 false
             }
-        });
-        current
+        }
+    }
+
+    /// The share partition, if it is loaded. Lets go of it if it does not stay.
+    fn current(&self, key: &Key) -> Option<Arc<Led>> {
+        let mut all = lock(&self.led);
+        let loading = all.get(key)?;
+        if self.stays(loading) {
+            return loading.peek()?.as_ref().ok().map(Arc::clone);
+        }
+        all.remove(key);
+        None
+    }
+
+    /// Lets go of all that do not stay.
+    fn sweep(&self) {
+        lock(&self.led).retain(|_, loading| self.stays(loading));
     }
 }
 
@@ -403,9 +414,8 @@ async fn keep_time(
             // Holds no part while it waits: a stopped node lets its store go.
             let Some(inner) = inner.upgrade() else { return };
             let started = inner.started;
-            let next = SharePartitions(inner).on_time();
-            *lock(&alarm.at) = next;
-            next.map(|next| started + next)
+            SharePartitions(inner).on_time();
+            alarm.next().map(|next| started + next)
         };
         let due = async {
             match deadline {
@@ -416,8 +426,11 @@ async fn keep_time(
         tokio::select! {
             biased;
             () = due => {}
-            () = alarm.news.notified() => {}
-            changed = changes.changed() => if changed.is_err() { return },
+            () = alarm.rung() => {}
+            changed = changes.changed() => match (changed, inner.upgrade()) {
+                (Ok(()), Some(inner)) => inner.sweep(),
+                _ => return,
+            },
         }
     }
 }
@@ -426,33 +439,28 @@ fn settings(parts: &Parts, group: &str) -> ShareSettings {
     ShareSettings::of(&parts.config, &parts.cluster.image().borrow(), group)
 }
 
-async fn load(parts: Parts, key: Key, service: Weak<Inner>) -> Result<Arc<Led>, Error> {
-    let time = service.upgrade().map(|service| Arc::clone(&service.alarm.news));
-    let time = time.unwrap_or_default();
+async fn load(
+    parts: Parts,
+    key: Key,
+    (service, alarm): (Weak<Inner>, Arc<Alarm>),
+) -> Result<Arc<Led>, Error> {
     let (started, mut wait) = (Instant::now(), LOAD_AGAIN_AFTER);
-    let loaded = loop {
-        match load_state(&parts, key.clone(), Arc::clone(&time)).await {
+    loop {
+        match load_state(&parts, key.clone(), Arc::clone(&alarm)).await {
             // As a shard of the state is being replayed.
             Err(error) if error.is_passing() && started.elapsed() < LOAD_WITHIN => {
                 sleep(wait).await;
                 wait = (wait * 2).min(LOAD_AGAIN_AFTER_MAX);
                 if service.strong_count() == 0 {
-                    break Err(error);
+                    return Err(error);
                 }
             }
-            loaded => break loaded,
+            loaded => return loaded,
         }
-    };
-    // What could not be loaded is not kept: a look of the time's task forgets it.
-    if loaded.is_err()
-        && let Some(service) = service.upgrade()
-    {
-        service.alarm.news.notify_one();
     }
-    loaded
 }
 
-async fn load_state(parts: &Parts, key: Key, time: Arc<Notify>) -> Result<Arc<Led>, Error> {
+async fn load_state(parts: &Parts, key: Key, alarm: Arc<Alarm>) -> Result<Arc<Led>, Error> {
     let log = parts.registry.partition(&key.tp).ok_or(Error::NotLeader)?;
     let leader_epoch = log.offsets().map_err(|_| Error::NotLeader)?.leader_epoch;
     let read = parts.persister.read(&key.group, key.tp, leader_epoch.0);
@@ -466,7 +474,7 @@ async fn load_state(parts: &Parts, key: Key, time: Arc<Notify>) -> Result<Arc<Le
         let begun = parts.persister.begin_write(&key.group, key.tp, epochs, &begins).await?;
         begun.stable().await?;
     }
-    Ok(Led::new(key, log, leader_epoch, (loaded, limits_of(&settings)), time))
+    Ok(Led::new(key, log, leader_epoch, (loaded, limits_of(&settings)), alarm))
 }
 
 /// Where a group begins that has not read the partition yet.

@@ -261,3 +261,31 @@ async fn what_was_not_begun_and_what_is_not_there_is_refused() {
     assert!(matches!(member.answered(NO_WAIT).await[..], [(_, Err(Error::NotLeader))]));
     assert_no_panics();
 }
+
+/// Of 100 share partitions two have locks that expire: each is looked at when they do and once that is kept, no other ever.
+#[tokio::test(start_paused = true)]
+async fn locks_that_expire_cost_no_look_at_other_partitions() {
+    let world = World::new().await;
+    let topic = create(&world, "t", 100).await;
+    join(&world).await;
+    let mut members = Vec::new();
+    for partition in 0..100 {
+        let tp = TopicPartition { topic, partition };
+        let mut member = Member::new(&world, &format!("m{partition}"), tp);
+        assert_eq!(member.fetch(NO_WAIT).await, []);
+        members.push(member);
+    }
+    let shares = members[0].shares.clone();
+    let looks = shares.looks();
+    for member in &mut members[..2] {
+        produce(&world, member.tp, 1).await;
+        assert_eq!(member.fetch(NO_WAIT).await, [(0, 0, 1)]);
+        sleep(Duration::from_secs(1)).await;
+    }
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(shares.looks() - looks, 4);
+    for member in &mut members[..2] {
+        assert_eq!(member.fetch(NO_WAIT).await, [(0, 0, 2)], "its lock expired");
+    }
+    assert_no_panics();
+}
