@@ -72,6 +72,19 @@ fn loopback(from: usize) -> anyhow::Result<(f64, f64, f64)> {
     Ok((rate, sent / gibibytes, receive))
 }
 
+/// What it costs now to use a GiB of memory for the first time, CPU-seconds: a virtual machine may have to ask its host for
+/// each page. Changes from minute to minute, so rows measure it with each turn.
+pub fn fresh_memory_cpu() -> f64 {
+    const BYTES: usize = 256 << 20;
+    const PAGE: usize = 4096;
+    let before = thread_cpu_seconds();
+    // Zeroed memory of this size is mapped, and not there until it is written.
+    let mut fresh = vec![0u8; BYTES];
+    fresh.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+    std::hint::black_box(&fresh);
+    (thread_cpu_seconds() - before) / (BYTES as f64 / GIB)
+}
+
 impl Limits {
     /// Measures all of them; takes some seconds.
     pub fn measure(directory: &Path, emulator: &Path) -> anyhow::Result<Self> {

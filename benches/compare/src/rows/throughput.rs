@@ -4,12 +4,16 @@ use anyhow::{Context, ensure};
 
 use super::{CLIENT_CPU, CPU, Measured, RATE, RECORDS, Row, STORE_CPU};
 use crate::{
+    limits::fresh_memory_cpu,
     load::throughput::{Done, Volume, consumer_settings, producer_settings},
     report::{Better, Figure},
     stage::{Metered, Place, Stage},
     system::System,
     wire::{ADD_PARTITIONS_TO_TXN, require},
 };
+
+/// Of the machine, in the same turn: what new pages cost, be they the client's, the broker's or the kernel's.
+const FRESH: Figure = Figure::new("fresh memory", "CPU-s/GiB", Better::Neither, 2);
 
 /// A size of values with the volume that makes a turn some seconds long.
 #[derive(Debug, Clone, Copy)]
@@ -204,6 +208,7 @@ impl Produce {
             Measured::new(RECORDS, records as f64 / 1_000.0 / done.seconds),
             Measured::beside(CPU, cpu, limits.produce_cpu(), "receive + CRC"),
             Measured::new(CLIENT_CPU, metered.reading.client / done.gibibytes()),
+            Measured::new(FRESH, fresh_memory_cpu()),
         ];
         if let Some(store) = metered.reading.processes.get(1) {
             measured.push(Measured::new(STORE_CPU, store / done.gibibytes()));
@@ -264,6 +269,7 @@ impl Row for Consume {
             Measured::new(RECORDS, records / 1_000.0 / done.seconds),
             Measured::beside(CPU, cpu, stage.limits.tail_send_cpu, "send of 64 MiB"),
             Measured::new(CLIENT_CPU, metered.reading.client / done.gibibytes()),
+            Measured::new(FRESH, fresh_memory_cpu()),
         ])
     }
 }
