@@ -48,11 +48,21 @@ enum Part {
         index: i32,
         partition: PartitionHandle,
         error: log::Error,
+        by: RejectedBy,
     },
     /// Not admitted by its transaction's coordinator.
     Denied(Box<DeniedPart>),
     /// Of no schema that is known here, where another process may know more (law 9).
     Unfit(Box<UnfitPart>),
+}
+
+/// What rejected a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RejectedBy {
+    /// What is looked at before it is tried: as in Kafka the answer does not say where the log starts.
+    Verification,
+    /// The log.
+    Log,
 }
 
 struct DeniedPart {
@@ -208,10 +218,7 @@ impl<'a> Admitter<'a> {
         }
         match partition.append(&batch, terms) {
             Ok(appended) => Part::Appended { index, appended },
-            Err(error @ log::Error::Rejected { .. }) => {
-                Part::Rejected { index, partition: Arc::clone(partition), error }
-            }
-            Err(error) => Part::Done(failed(index, &error)),
+            Err(error) => Part::not_appended((index, partition), error, RejectedBy::Log),
         }
     }
 
@@ -243,9 +250,10 @@ impl<'a> Admitter<'a> {
         let header = &batch.header;
         let own_epoch = self.produce_version >= OWN_EPOCH_SINCE;
         let lowest_sequence = if own_epoch { 0 } else { header.base_sequence };
-        let guard = partition
-            .start_verification(batch, lowest_sequence, self.now)
-            .map_err(|error| Part::Done(failed(index, &error)))?;
+        let guard =
+            partition.start_verification(batch, lowest_sequence, self.now).map_err(|error| {
+                Part::not_appended((index, partition), error, RejectedBy::Verification)
+            })?;
         let config = &self.session.context.config.transactions;
         if guard.is_none() || !(own_epoch || config.partition_verification) {
             return Ok(guard);
@@ -280,6 +288,20 @@ impl<'a> Admitter<'a> {
 }
 
 impl Part {
+    /// A rejection is said once what it rests on is certain.
+    fn not_appended(
+        (index, partition): (i32, &PartitionHandle),
+        error: log::Error,
+        by: RejectedBy,
+    ) -> Self {
+        match error {
+            log::Error::Rejected { .. } => {
+                Self::Rejected { index, partition: Arc::clone(partition), error, by }
+            }
+            _ => Self::Done(failed(index, &error)),
+        }
+    }
+
     fn index(&self) -> i32 {
         match self {
             Self::Done(done) => done.index,
@@ -337,12 +359,12 @@ impl Part {
                     }
                 }
             }
-            Self::Rejected { index, partition, error } => {
+            Self::Rejected { index, partition, error, by } => {
                 let sure = partition.confirm(&error, PROOF_WITHIN).await;
-                let log_start_offset =
-                    partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
+                let log_start = || partition.offsets().ok().map(|offsets| offsets.log_start);
+                let said = (by == RejectedBy::Log).then(log_start).flatten();
                 PartitionProduceResponse {
-                    log_start_offset,
+                    log_start_offset: said.unwrap_or(Offset(-1)),
                     ..failed(index, sure.as_ref().err().unwrap_or(&error))
                 }
             }

@@ -108,7 +108,7 @@ impl Partition {
     /// `lowest_sequence`: the batch's first sequence, or 0 when every transaction has an epoch of its own.
     ///
     /// # Errors
-    /// [`Error::NotLeader`].
+    /// [`Error::NotLeader`]; [`Error::Rejected`]: its epoch is over here, whatever the coordinator says.
     ///
     /// Source: KIP-890; `UnifiedLog.maybeStartTransactionVerification`.
     pub fn start_verification(
@@ -120,11 +120,12 @@ impl Partition {
         let mut state = self.lead()?;
         let (producer_id, epoch) = (batch.header.producer_id, batch.header.producer_epoch);
         let entry = BatchEntry::new(&batch.header, Marker::NONE);
-        let known = matches!(
-            state.producers.known().states.admit(&entry, Origin::Client),
-            Ok(Admission::Duplicate { .. })
-        );
-        if known || state.producers.known().states.has_open(producer_id, epoch) {
+        match state.producers.known().states.admit(&entry, Origin::Client) {
+            Ok(Admission::Duplicate { .. }) => return Ok(None),
+            Err(stale @ Rejection::StaleEpoch { .. }) => return Err(self.rejected(&state, stale)),
+            _ => {}
+        }
+        if state.producers.known().states.has_open(producer_id, epoch) {
             return Ok(None);
         }
         let verifications = &mut state.producers.change().verifications;

@@ -3,7 +3,7 @@
 //! Invariant: what stands here was appended in the same step, so a replay of the log gives the same state (but for the last
 //! epochs, which Kafka's format does not hold).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::state::{
     Decision, End, Init, Partitions, Producer, Protocol, Refusal, Status, Transaction, init,
 };
 use crate::base::clock::Timestamp;
-use crate::base::ids::SlotId;
+use crate::base::ids::{ProducerId, SlotId};
 use crate::base::offset::Offset;
 use crate::log::EndMarker;
 use crate::protocol::records::transaction_log::{self, TransactionLogValue};
@@ -77,6 +77,8 @@ pub(super) struct TransactionLog {
     timing: Timing,
     transactions: BTreeMap<String, Transaction>,
     ending: BTreeMap<String, Ending>,
+    /// Transactions whose time is over and that can only be aborted with a new producer id to go on with.
+    wanting: BTreeSet<String>,
     live_bytes: u64,
     /// The newest record of all.
     newest: Option<SlotId>,
@@ -93,6 +95,7 @@ impl TransactionLog {
             timing,
             transactions: BTreeMap::new(),
             ending: BTreeMap::new(),
+            wanting: BTreeSet::new(),
             live_bytes: 0,
             newest: None,
             next_check: Duration::ZERO,
@@ -291,15 +294,39 @@ impl TransactionLog {
     fn abort_timed_out(&mut self, turn: &mut Turn<'_>) -> Result<(), state_topic::Error> {
         let now = turn.now().wall;
         let late = self.transactions.iter().filter(|(_, known)| known.is_timed_out(now));
-        let fenced: Vec<_> = late.map(|(id, known)| (id.clone(), known.fence(now))).collect();
-        for (id, next) in &fenced {
-            tracing::info!(transactional_id = id, "transaction timed out, aborting it");
-            self.put(turn, id, next.clone())?;
+        let late: Vec<String> = late.map(|(id, _)| id.clone()).collect();
+        for id in &late {
+            self.abort_late(turn, id, None)?;
         }
-        if !fenced.is_empty() {
+        if !late.is_empty() {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Aborts a transaction if its time is over; with `fresh` for the producer to go on with, if its epochs are used up.
+    pub(super) fn abort_late(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &str,
+        fresh: Option<ProducerId>,
+    ) -> Result<(), state_topic::Error> {
+        let now = turn.now().wall;
+        self.wanting.remove(id);
+        let Some(known) = self.transactions.get(id).filter(|known| known.is_timed_out(now)) else {
+            return Ok(());
+        };
+        let Some(next) = known.fence(fresh, now) else {
+            self.wanting.insert(id.to_owned());
+            return Ok(());
+        };
+        tracing::info!(transactional_id = id, "transaction timed out, aborting it");
+        self.put(turn, id, next).map(drop)
+    }
+
+    /// The ids that [`Self::abort_late`] wants a producer id for.
+    pub(super) fn wanting(&self) -> Vec<String> {
+        self.wanting.iter().cloned().collect()
     }
 
     /// Forgets ids that were not used for long. True: there may be more.

@@ -124,8 +124,7 @@ impl Transactions {
     /// # Errors
     /// [`Error::NoProducerId`].
     pub async fn fresh_id(&self) -> Result<ProducerId, Error> {
-        let fresh = self.0.producer_ids.next(self.0.parts.cluster.as_ref()).await;
-        fresh.ok_or(Error::NoProducerId)
+        self.0.fresh_id().await.ok_or(Error::NoProducerId)
     }
 
     /// Writes markers for whoever asks (WriteTxnMarkers).
@@ -332,6 +331,10 @@ impl Filter {
 }
 
 impl Inner {
+    async fn fresh_id(&self) -> Option<ProducerId> {
+        self.producer_ids.next(self.parts.cluster.as_ref()).await
+    }
+
     /// Writes the markers of a transaction that has ended, as far as they can be written now. True: all of them.
     fn finish(&self, shard: &ShardHandle<TransactionLog>, id: &str) -> bool {
         // An error says that the shard is closed: whoever leads the partition next begins anew.
@@ -345,9 +348,17 @@ impl Inner {
 
     /// Finishes what no request finishes: timed-out transactions, those of a coordinator before, what failed. True: nothing
     /// is left.
-    fn finish_round(&self) -> bool {
+    async fn finish_round(&self) -> bool {
         let mut done = true;
         for shard in self.topic.shards() {
+            for id in shard.turn(|machine, _| machine.wanting()).unwrap_or_default() {
+                let Some(fresh) = self.fresh_id().await else {
+                    done = false;
+                    break;
+                };
+                // An error says that the shard is closed.
+                let _ = shard.turn(|machine, turn| machine.abort_late(turn, &id, Some(fresh)));
+            }
             let unclaimed = shard.turn(|machine, _| machine.unclaimed()).unwrap_or_default();
             for id in unclaimed {
                 done &= self.finish(&shard, &id);
@@ -361,7 +372,7 @@ impl Inner {
 async fn finish_all(inner: Weak<Inner>, wake: Arc<Notify>) {
     loop {
         let done = match inner.upgrade() {
-            Some(inner) => inner.finish_round(),
+            Some(inner) => inner.finish_round().await,
             None => return,
         };
         let pause = if done { LOOK_EVERY } else { RETRY_AFTER };

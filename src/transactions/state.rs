@@ -228,7 +228,10 @@ pub(super) fn init(known: Option<&Transaction>, request: &Init) -> Result<Decisi
     }
     match known.status {
         Status::PrepareCommit | Status::PrepareAbort => Err(Refusal::ConcurrentTransactions),
-        Status::Ongoing => Ok(Decision::AbortFirst(Box::new(known.fence(request.now)))),
+        Status::Ongoing => Ok(match known.fence(request.fresh, request.now) {
+            Some(aborted) => Decision::AbortFirst(Box::new(aborted)),
+            None => Decision::NeedsProducerId,
+        }),
         Status::Empty | Status::CompleteCommit | Status::CompleteAbort => known.next_epoch(request),
     }
 }
@@ -287,12 +290,18 @@ impl Transaction {
         }))
     }
 
-    /// The open transaction aborted in an epoch that nobody has: what its producer still sends is refused everywhere.
+    /// The open transaction aborted in an epoch that nobody has: what its producer still sends is refused everywhere. None:
+    /// its epochs are used up, and there is no `fresh` producer id to go on with.
     ///
     /// Source: `prepareFenceProducerEpoch`, `prepareAbortOrCommit`.
     #[must_use]
-    pub fn fence(&self, now: Timestamp) -> Self {
-        self.ended(false, Protocol::OwnEpoch, (ProducerId::NONE, now))
+    pub fn fence(&self, fresh: Option<ProducerId>, now: Timestamp) -> Option<Self> {
+        Some(self.ended(false, Protocol::OwnEpoch, (self.next_id(fresh)?, now)))
+    }
+
+    /// The id that goes on when an end raises the epoch: none as long as there are epochs.
+    fn next_id(&self, fresh: Option<ProducerId>) -> Option<ProducerId> {
+        if self.is_exhausted() { fresh } else { Some(ProducerId::NONE) }
     }
 
     fn ended(
@@ -486,12 +495,12 @@ impl Transaction {
     }
 
     fn raise(&self, commit: bool, request: &End) -> Decision {
-        let next_id = match (self.is_exhausted(), request.fresh) {
-            (false, _) => ProducerId::NONE,
-            (true, Some(fresh)) => fresh,
-            (true, None) => return Decision::NeedsProducerId,
-        };
-        Decision::write(self.ended(commit, Protocol::OwnEpoch, (next_id, request.now)))
+        match self.next_id(request.fresh) {
+            Some(next) => {
+                Decision::write(self.ended(commit, Protocol::OwnEpoch, (next, request.now)))
+            }
+            None => Decision::NeedsProducerId,
+        }
     }
 
     /// Whether the transaction has been open for longer than it may.

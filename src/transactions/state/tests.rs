@@ -103,10 +103,30 @@ fn an_open_transaction_is_aborted_in_an_epoch_that_nobody_has() {
     let completed = aborted.completed(NOW);
     let next = written(init(Some(&completed), &asked(None, None)));
     assert_eq!(next.producer, producer(5));
-    // Even the last epoch can be fenced.
-    let last = in_status(EPOCH_MAX, Status::Ongoing).fence(NOW);
-    assert_eq!(last.producer, producer(i16::MAX));
-    assert_eq!(last.completed(NOW).producer, producer(i16::MAX));
+}
+
+/// No client is ever given the epoch above the last: above that one nobody could be fenced.
+#[test]
+fn who_is_fenced_in_the_last_epoch_is_followed_by_a_new_producer_id() {
+    let known = in_status(EPOCH_MAX, Status::Ongoing);
+    assert_eq!(init(Some(&known), &asked(None, None)), Ok(Decision::NeedsProducerId));
+    let Ok(Decision::AbortFirst(aborted)) = init(Some(&known), &asked(None, Some(FRESH))) else {
+        panic!("the transaction is open");
+    };
+    assert_eq!((aborted.producer, aborted.next_id), (producer(i16::MAX), FRESH));
+    let completed = aborted.completed(NOW);
+    let next = Producer { id: FRESH, epoch: 0 };
+    assert_eq!((completed.producer, completed.previous_id), (next, ID));
+    // Whoever was fenced may have been cut off from the answer to its own request, as in Kafka.
+    let back = written(init(Some(&completed), &asked(Some(producer(EPOCH_MAX)), None)));
+    assert_eq!(back.producer, next);
+    let beyond = init(Some(&completed), &asked(Some(producer(i16::MAX)), None));
+    assert_eq!(beyond, Err(Refusal::ProducerFenced));
+    let fences = init(Some(&completed), &asked(None, None)).map(|decided| match decided {
+        Decision::Write(next) => next.producer,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(fences, Ok(Producer { id: FRESH, epoch: 1 }));
 }
 
 #[test]
