@@ -15,6 +15,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("num.replica.fetchers", "nothing is replicated between brokers; leave it out"),
     ("num.recovery.threads.per.data.dir", "recovery reads indexes only; leave it out"),
     ("socket.send.buffer.bytes", "the operating system sizes socket buffers; leave it out"),
+    (
+        "socket.listen.backlog.size",
+        "as many wait to be accepted as the system allows, 4096 at most; leave it out",
+    ),
     ("socket.receive.buffer.bytes", "the operating system sizes socket buffers; leave it out"),
     ("host.name", "say `listeners`"),
     ("port", "say `listeners`"),

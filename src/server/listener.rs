@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 
 use super::budget::RequestBudget;
@@ -21,6 +21,10 @@ use crate::handlers::{Context, Session};
 
 /// After a failed accept (out of file descriptors): connections that end make room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be accepted, as far as the system allows it. All clients of a broker come at once after a restart,
+/// and one that finds no room tries again only after a second.
+const BACKLOG: u32 = 4096;
 
 /// What the server is told.
 #[derive(Debug, Clone)]
@@ -60,7 +64,7 @@ impl Bound {
         let mut tries = if *port == 0 { FREE_PORT_TRIES } else { 1 };
         let sockets = loop {
             tries -= 1;
-            match bind_all(host, &addresses, *port).await {
+            match bind_all(host, &addresses, *port) {
                 // The port that was free on one address is not on the other: another port may be.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
                 bound => break bound?,
@@ -75,15 +79,11 @@ impl Bound {
 /// How often a port that is free on every address is looked for.
 const FREE_PORT_TRIES: usize = 16;
 
-async fn bind_all(
-    host: &str,
-    addresses: &[SocketAddr],
-    mut port: u16,
-) -> io::Result<Vec<TcpListener>> {
+fn bind_all(host: &str, addresses: &[SocketAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
     let mut sockets: Vec<TcpListener> = Vec::new();
     let mut failed = None;
     for address in addresses {
-        match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+        match listen(SocketAddr::new(address.ip(), port)) {
             Ok(socket) => {
                 port = socket.local_addr()?.port();
                 sockets.push(socket);
@@ -100,6 +100,14 @@ async fn bind_all(
         Some(error) if sockets.is_empty() => Err(error),
         _ => Ok(sockets),
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted broker takes its port again while connections of the one before are still being closed.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Whether `host` stands for this address; `127.0.0.1` is given `::1` only where that is free.
