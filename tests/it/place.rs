@@ -166,8 +166,12 @@ impl Stand {
 
 /// A client of the broker at `address`.
 pub(crate) async fn client(address: &str) -> anyhow::Result<Client> {
+    client_for(address, Duration::from_secs(20)).await
+}
+
+/// A client that gives up after `timeout` what may be tried again.
+pub(crate) async fn client_for(address: &str, timeout: Duration) -> anyhow::Result<Client> {
     let bootstrap = vec![address.parse().map_err(anyhow::Error::msg)?];
-    let timeout = Duration::from_secs(20);
     let options =
         Options { bootstrap, client_id: "it".to_owned(), timeout, rng: Rng::from_seed(1) };
     Ok(Client::connect(options).await?)

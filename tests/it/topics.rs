@@ -1,10 +1,12 @@
 //! Topics come, grow and go.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use thalweg::client::wire::Acks;
 use thalweg::record::Compression;
 
-use crate::place::{Place, client, on_each};
+use crate::place::{Place, client, client_for, on_each};
 use crate::produce_fetch::{read_all, record, topic, values};
 
 /// Kafka's codes.
@@ -77,9 +79,11 @@ async fn an_unknown_topic_is_created_by_asking_only_if_that_is_set() {
         let set = [("auto.create.topics.enable", automatic), ("num.partitions", "3")];
         let ours = Place::all().into_iter().filter(|place| *place != Place::Named);
         on_each(ours.collect(), &set, async |stand| {
+            // A topic that is unknown may come to be: the client asks for as long as it has.
+            let patience = Duration::from_secs(if expected.is_none() { 20 } else { 2 });
+            let asking = client_for(&stand.address()?, patience).await?;
             let written = [record("x")];
-            let written =
-                stand.client.produce("asked", 0, &written, (Compression::None, Acks::All));
+            let written = asking.produce("asked", 0, &written, (Compression::None, Acks::All));
             let code = written.await.err().and_then(|error| error.code());
             ensure!(code == expected, "auto.create.topics.enable={automatic}: {code:?}");
             let listed = client(&stand.address()?).await?.metadata().await?.topics;
