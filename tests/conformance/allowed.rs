@@ -57,6 +57,7 @@ const TABLE: &[Line] = &[
     line("share_fetches", "isolation: what .* committed", ".*/(acquired_records|records)/.*", "Kafka gives out markers, of which clients make gaps; ours gives them to nobody"),
     line("share_fetches", "(partitions: (opened with )?a topic that is not there|deleted: the topic is gone)", ".*", "Kafka fails inside; ours names the topic that is unknown"),
     line("share_groups", "offsets: of a partition that is not there", "", "Kafka leaves the client waiting; ours says that nothing is kept"),
+    line("epochs", "comes back: for the last again", "/(error_code|producer_epoch|producer_id)", "Kafka fails inside; ours repeats the answer that was lost, as at every other epoch"),
     line("transactions", "markers: an older epoch", ".*/error_code", "Kafka fails inside; ours names the epoch"),
     line("fetch", "offsets: isolation level .*", ".*", "Kafka fails inside; ours reads an unknown level as read_uncommitted"),
     line("list_offsets", "wrong: isolation level 7", ".*", "Kafka fails inside; ours reads an unknown level as read_uncommitted"),

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+const CONTROL: i16 = 0x20;
+
 /// One v2 batch to be sent. Every field can be set to what no client would send.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -162,10 +164,12 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 }
 
 /// The batches of a fetch answer. A batch cut off at the end is left out: Kafka cuts by bytes, clients skip it.
-pub fn describe(mut bytes: &[u8]) -> Value {
+///
+/// Coordinator epochs in markers are told from `first_epoch` on.
+pub fn describe(mut bytes: &[u8], first_epoch: i32) -> Value {
     let mut batches = Vec::new();
     while let Some((one, rest)) = split(bytes) {
-        batches.push(describe_one(one));
+        batches.push(describe_one(one, first_epoch));
         bytes = rest;
     }
     Value::Array(batches)
@@ -177,11 +181,16 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (total >= 61 && bytes.len() >= total).then(|| bytes.split_at(total))
 }
 
-fn describe_one(one: &[u8]) -> Value {
+fn describe_one(one: &[u8], first_epoch: i32) -> Value {
     let int = |at: usize| i32::from_be_bytes(one[at..at + 4].try_into().expect("four bytes"));
     let long = |at: usize| i64::from_be_bytes(one[at..at + 8].try_into().expect("eight bytes"));
     let short = |at: usize| i16::from_be_bytes(one[at..at + 2].try_into().expect("two bytes"));
     let crc = crc32c(&one[21..]) == int(17).cast_unsigned();
+    let records = if short(21) & CONTROL == 0 {
+        one[61..].to_vec()
+    } else {
+        marker_from(&one[61..], first_epoch)
+    };
     json!({
         "base_offset": long(0),
         "bytes": one.len(),
@@ -196,14 +205,24 @@ fn describe_one(one: &[u8]) -> Value {
         "producer_epoch": short(51),
         "base_sequence": int(53),
         "count": int(57),
-        "records_crc": format!("{:08x}", crc32c(&one[61..])),
+        "records_crc": format!("{:08x}", crc32c(&records)),
     })
+}
+
+/// The record of a marker with its coordinator epoch told from `first` on: the last field of the value, before no headers.
+fn marker_from(record: &[u8], first: i32) -> Vec<u8> {
+    let mut out = record.to_vec();
+    let at = out.len().checked_sub(5);
+    if let Some(epoch) = at.and_then(|at| out[at..].first_chunk_mut::<4>()) {
+        *epoch = i32::from_be_bytes(*epoch).wrapping_sub(first).to_be_bytes();
+    }
+    out
 }
 
 #[test]
 fn a_built_batch_reads_back() {
     let bytes = numbered(1000, 0, 3).by(9, 1, 5).encode();
-    let described = describe(&[bytes.clone(), bytes[..70].to_vec()].concat());
+    let described = describe(&[bytes.clone(), bytes[..70].to_vec()].concat(), 0);
     assert_eq!(described.as_array().map(Vec::len), Some(1), "the cut batch is left out");
     assert_eq!(described[0]["crc"], "right");
     assert_eq!(described[0]["max_timestamp"], 3000);

@@ -19,6 +19,8 @@ pub struct Broker {
     pub address: SocketAddr,
     /// What record timestamps count from: an hour before the start.
     pub base_ms: i64,
+    /// Of its coordinators: how often it was started before.
+    pub first_epoch: i32,
     kafka: bool,
     child: Child,
     _dir: TempDir,
@@ -28,19 +30,21 @@ impl Broker {
     /// Our broker on a memory store, with settings of its own.
     pub fn thalweg(settings: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
+        Self::started(dir, &["--store", "memory://"], settings, 0)
+    }
+
+    /// Our broker in its second life, on the data directory that `fill` wrote in its first.
+    pub fn thalweg_on(settings: &[&str], fill: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fill(&dir.path().join("data"));
+        Self::started(dir, &[], settings, 1)
+    }
+
+    fn started(dir: TempDir, store: &[&str], settings: &[&str], first_epoch: i32) -> Self {
         let ready = dir.path().join("ready.json");
         let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-        command.args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--http",
-            "127.0.0.1:0",
-            "--registry",
-            "none",
-            "--store",
-            "memory://",
-        ]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        command.args(["--registry", "none"]).args(store);
         command.arg("--ready-file").arg(&ready).arg("--data-dir").arg(dir.path().join("data"));
         for setting in ["broker.id=1"].iter().chain(settings) {
             command.args(["--set", setting]);
@@ -48,7 +52,7 @@ impl Broker {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the program starts");
         let address = wait_for(&mut child, || address_in(&ready));
-        Self { address, base_ms: an_hour_ago(), kafka: false, child, _dir: dir }
+        Self { address, base_ms: an_hour_ago(), first_epoch, kafka: false, child, _dir: dir }
     }
 
     /// Apache Kafka, combined mode, on free ports.
@@ -78,7 +82,7 @@ impl Broker {
             .expect("java is installed");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         wait_for(&mut child, || TcpStream::connect(address).ok().map(|_| ()));
-        Self { address, base_ms: an_hour_ago(), kafka: true, child, _dir: dir }
+        Self { address, base_ms: an_hour_ago(), first_epoch: 0, kafka: true, child, _dir: dir }
     }
 
     pub fn is_kafka(&self) -> bool {

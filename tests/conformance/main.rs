@@ -17,6 +17,7 @@ mod fixture;
 mod hostile;
 mod inspect;
 mod normal;
+mod seed;
 mod talk;
 mod tree;
 
@@ -31,7 +32,12 @@ fn hold(group: &str, script: fn(&mut Talk)) {
         script(&mut talk);
         return fixture::write(group, &talk.answers);
     }
-    let broker = Broker::thalweg(settings(group));
+    let broker = match group {
+        "epochs" => Broker::thalweg_on(settings(group), |data_dir| {
+            seed::producers(data_dir, settings(group), &cases::epochs::ids(), cases::epochs::FIRST);
+        }),
+        _ => Broker::thalweg(settings(group)),
+    };
     let mut talk = Talk::new(&broker);
     script(&mut talk);
     fixture::hold_against_kafka(group, &talk.answers);
@@ -51,6 +57,10 @@ fn settings(group: &str) -> &'static [&'static str] {
             "group.initial.rebalance.delay.ms=0",
             "offsets.topic.num.partitions=1",
             "transaction.abort.timed.out.transaction.cleanup.interval.ms=50",
+        ],
+        "epochs" => &[
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms=50",
+            "transaction.state.log.num.partitions=1",
         ],
         "group_offsets" | "offset_transactions" => &["group.initial.rebalance.delay.ms=0"],
         "consumer_groups" | "migrations" => {
@@ -87,6 +97,6 @@ macro_rules! groups {
 }
 
 groups! {
-    api_versions, configs, consumer_groups, coordinators, corners, create_topics, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, memberships,
+    api_versions, configs, consumer_groups, coordinators, corners, create_topics, epochs, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, memberships,
     metadata, migrations, offset_transactions, offsets, produce, produce_errors, producers, reassignments, share_fetches, share_groups, topic_partitions, transactions, zombies,
 }

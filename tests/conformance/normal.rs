@@ -21,6 +21,8 @@ const NAMED_LISTS: [&str; 4] = ["api_keys", "configs", "supported_features", "fi
 pub struct Symbols {
     /// What the script's record timestamps count from: an hour ago.
     pub base_ms: i64,
+    /// The epoch of the coordinators of a broker that is talked to, which counts its lives before.
+    first_epoch: i32,
     /// Topic, partition and config lists are sorted unless the order itself is asked for.
     pub keep_order: bool,
     texts: BTreeMap<String, String>,
@@ -29,9 +31,10 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    pub fn new(base_ms: i64) -> Self {
+    pub fn new(base_ms: i64, first_epoch: i32) -> Self {
         Self {
             base_ms,
+            first_epoch,
             keep_order: false,
             texts: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -121,7 +124,7 @@ impl Symbols {
         }
         let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits");
         let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digit).collect();
-        let mut batches = batch::describe(&bytes);
+        let mut batches = batch::describe(&bytes, self.first_epoch);
         self.rename(None, &mut batches);
         batches
     }
@@ -133,6 +136,7 @@ impl Symbols {
             "api_key" => Value::String(api_name(number)),
             "port" if number > 0 => Value::from("<port>"),
             "producer_id" if number >= 0 => symbol(&mut self.producers, "producer", number),
+            "coordinator_epoch" if number >= 0 => Value::from(number - i64::from(self.first_epoch)),
             "session_id" if number != 0 => symbol(&mut self.sessions, "session", number),
             "finalized_features_epoch" if number >= 0 => Value::from("<epoch>"),
             "total_bytes" | "usable_bytes" if number > 0 => Value::from("<bytes of the disk>"),

@@ -101,7 +101,7 @@ impl<'a> Talk<'a> {
             speaker: "",
             correlation: 0,
             conversation: String::new(),
-            symbols: Symbols::new(broker.base_ms),
+            symbols: Symbols::new(broker.base_ms, broker.first_epoch),
             answers: Answers::new(),
         }
     }
@@ -109,7 +109,7 @@ impl<'a> Talk<'a> {
     /// Starts the next conversation: a new connection, no symbols.
     pub fn begin(&mut self, conversation: &str) {
         conversation.clone_into(&mut self.conversation);
-        self.symbols = Symbols::new(self.broker.base_ms);
+        self.symbols = Symbols::new(self.broker.base_ms, self.broker.first_epoch);
         self.streams.clear();
         self.speaker = "";
     }
@@ -199,6 +199,11 @@ impl<'a> Talk<'a> {
     /// What the script's record timestamps count from.
     pub fn base_ms(&self) -> i64 {
         self.broker.base_ms
+    }
+
+    /// Where the broker listens, for whoever asks aside.
+    pub fn address(&self) -> SocketAddr {
+        self.broker.address
     }
 
     /// Whether the answers are to become fixtures.

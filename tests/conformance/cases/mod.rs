@@ -27,6 +27,7 @@ pub mod consumer_groups;
 pub mod coordinators;
 pub mod corners;
 pub mod create_topics;
+pub mod epochs;
 pub mod fetch;
 pub mod fetch_sessions;
 pub mod frames;

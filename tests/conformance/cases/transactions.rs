@@ -69,7 +69,7 @@ pub fn init(of: &str) -> InitProducerIdRequest {
 }
 
 /// One producer of a conversation.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Me<'a> {
     pub id: &'a str,
     pub producer: i64,
