@@ -71,6 +71,9 @@ const CRASHES: u64 = 2;
 /// Seeds whose transactions, groups and share groups are crashed at every await: 2 s each.
 const AWAITS: u64 = 1;
 
+/// After so many polls crashes a life before the one that crashes at every await: in the middle of what its clients do.
+const FIRST_POLLS: u64 = 200;
+
 /// Seeds that are run twice.
 const REPLAYS: u64 = 12;
 
@@ -176,14 +179,14 @@ fn no_seed_breaks_a_group() {
     run_seeds(exact::members::run, GROUPS);
 }
 
-/// Runs a seed until its first life crashes, and looks at what is left.
-type RunCrashing = fn(u64, Crash) -> (Lived, Report);
+/// Runs a seed whose lives crash one after the other, and looks at what is left.
+type RunCrashing = fn(u64, &[Crash]) -> (Lived, Report);
 
 /// Lives that crash after one call, after two, and so on: until one takes fewer.
 fn crash_everywhere(seed: u64, run: RunCrashing) {
     let mut acked = 0;
     for calls in 0.. {
-        let (lived, report) = run(seed, Crash::AfterCalls(calls));
+        let (lived, report) = run(seed, &[Crash::AfterCalls(calls)]);
         if lived.undisturbed {
             break;
         }
@@ -193,22 +196,30 @@ fn crash_everywhere(seed: u64, run: RunCrashing) {
     assert!(acked > 0, "seed {seed}: nothing was committed");
 }
 
-/// Lives that crash at each await that makes a difference (`steps`).
+/// Lives that crash at each await that makes a difference (`steps`): the first of a store, and one that takes over what
+/// another left when it crashed.
 fn crash_at_awaits(run: RunCrashing) {
     for seed in 0..number("SIM_AWAITS").unwrap_or(AWAITS) {
-        let (Lived { points, .. }, whole) = run(seed, Crash::AfterPolls(u64::MAX));
-        assert!(points.len() > 60, "seed {seed}: {} polls changed something", points.len());
-        assert!(whole.acked > 0, "seed {seed}: nothing was committed");
-        for point in &points {
-            let (lived, _) = run(seed, Crash::AfterPolls(*point));
-            assert!(!lived.undisturbed, "seed {seed} did not come to poll {point} again");
-        }
-        // Between two points a crash is the same as at the first.
-        let apart = points.windows(2).rev().find(|pair| pair[1] > pair[0] + 1);
-        let &[point, next] = apart.expect("polls that change nothing") else { unreachable!() };
-        let [early, late] = [point, next - 1].map(|polls| run(seed, Crash::AfterPolls(polls)).1);
-        assert_same(seed, &early.trace, &late.trace, "a crash some polls later");
+        crash_last_at_awaits(seed, &[], run);
+        crash_last_at_awaits(seed, &[Crash::AfterPolls(FIRST_POLLS)], run);
     }
+}
+
+/// The last of some lives crashes at each await; those before crash as they are told.
+fn crash_last_at_awaits(seed: u64, before: &[Crash], run: RunCrashing) {
+    let run = |polls| run(seed, &[before, &[Crash::AfterPolls(polls)]].concat());
+    let (Lived { points, .. }, whole) = run(u64::MAX);
+    assert!(points.len() > 60, "seed {seed}: {} polls changed something", points.len());
+    assert!(whole.acked > 0, "seed {seed}: nothing was committed");
+    for point in &points {
+        let (lived, _) = run(*point);
+        assert!(!lived.undisturbed, "seed {seed} did not come to poll {point} again");
+    }
+    // Between two points a crash is the same as at the first.
+    let apart = points.windows(2).rev().find(|pair| pair[1] > pair[0] + 1);
+    let &[point, next] = apart.expect("polls that change nothing") else { unreachable!() };
+    let [early, late] = [point, next - 1].map(|polls| run(polls).1);
+    assert_same(seed, &early.trace, &late.trace, "a crash some polls later");
 }
 
 #[test]

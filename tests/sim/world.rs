@@ -227,19 +227,19 @@ pub(crate) static ALONE: RwLock<()> = RwLock::new(());
 /// A run in which nothing may panic; shows the seed of what does.
 pub(crate) struct Shown {
     seed: u64,
-    crash: Option<Crash>,
+    crashes: Vec<Crash>,
     _among_others: RwLockReadGuard<'static, ()>,
 }
 
 impl Shown {
     pub(crate) fn new(seed: u64) -> Self {
         let among_others = ALONE.read().unwrap_or_else(PoisonError::into_inner);
-        Self { seed, crash: None, _among_others: among_others }
+        Self { seed, crashes: Vec::new(), _among_others: among_others }
     }
 
-    pub(crate) fn crashing(seed: u64, crash: Crash) -> Self {
+    pub(crate) fn crashing(seed: u64, crashes: &[Crash]) -> Self {
         let mut shown = Self::new(seed);
-        shown.crash = Some(crash);
+        shown.crashes = crashes.to_vec();
         shown
     }
 }
@@ -247,8 +247,10 @@ impl Shown {
 impl Drop for Shown {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let crash = self.crash.map_or_else(String::new, |crash| format!(", crash {crash:?}"));
-            eprintln!("simulation failed at seed {}{crash}: replay with SIM_SEED", self.seed);
+            let crashes: Vec<_> =
+                self.crashes.iter().map(|crash| format!(", crash {crash:?}")).collect();
+            let crashes = crashes.concat();
+            eprintln!("simulation failed at seed {}{crashes}: replay with SIM_SEED", self.seed);
         }
     }
 }

@@ -107,9 +107,9 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
-/// A short life that crashes, and one that shows what is left.
-pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
-    let _shown = Shown::crashing(seed, crash);
+/// Short lives that crash, one after the other, and one that shows what is left; and how the last that crashes went.
+pub(crate) fn run_crashing(seed: u64, crashes: &[Crash]) -> (Lived, Report) {
+    let _shown = Shown::crashing(seed, crashes);
     let mut world = World::new(seed);
     let few = Cast {
         transactors: &[TRANSACTORS[0], TRANSACTORS[2]],
@@ -117,12 +117,18 @@ pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
         readers: false,
     };
     let history = Arc::clone(&world.history);
-    let lived = world.stage.crashing_life(crash, Duration::from_millis(1_500), |broker, rng| {
-        actors(broker, &history, rng, &few)
-    });
+    let length = Duration::from_millis(1_500);
+    let mut last = None;
+    for crash in crashes {
+        last = Some(
+            world
+                .stage
+                .crashing_life(*crash, length, |broker, rng| actors(broker, &history, rng, &few)),
+        );
+    }
     world.last_life();
     let acked = lock(&world.history).committed_count();
-    (lived, world.stage.report(acked))
+    (last.expect("a life that crashes"), world.stage.report(acked))
 }
 
 /// Connects clients to a broker.

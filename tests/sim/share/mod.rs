@@ -77,17 +77,23 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
-/// A short life that crashes, and one that shows what is left.
-pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
-    let _shown = Shown::crashing(seed, crash);
+/// Short lives that crash, one after the other, and one that shows what is left; and how the last that crashes went.
+pub(crate) fn run_crashing(seed: u64, crashes: &[Crash]) -> (Lived, Report) {
+    let _shown = Shown::crashing(seed, crashes);
     let mut world = World::new(seed);
     let ledger = Arc::clone(&world.ledger);
-    let lived =
-        world.stage.crashing_life(crash, CRASHING_LIFE, |broker, rng| actors(broker, &ledger, rng));
-    lock(&ledger).end_of_life();
+    let mut last = None;
+    for crash in crashes {
+        last = Some(
+            world
+                .stage
+                .crashing_life(*crash, CRASHING_LIFE, |broker, rng| actors(broker, &ledger, rng)),
+        );
+        lock(&ledger).end_of_life();
+    }
     world.last_life();
     let acked = lock(&world.ledger).settled();
-    (lived, world.stage.report(acked))
+    (last.expect("a life that crashes"), world.stage.report(acked))
 }
 
 /// Connects clients to a broker.

@@ -85,9 +85,9 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
-/// A short life that crashes, and one that shows what is left.
-pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
-    let _shown = Shown::crashing(seed, crash);
+/// Short lives that crash, one after the other, and one that shows what is left; and how the last that crashes went.
+pub(crate) fn run_crashing(seed: u64, crashes: &[Crash]) -> (Lived, Report) {
+    let _shown = Shown::crashing(seed, crashes);
     let mut world = World::new(seed);
     let ledger = Arc::clone(&world.ledger);
     // The group is a classic one first, then the other, and a classic one again when that member goes; and so on.
@@ -96,12 +96,18 @@ pub(crate) fn run_crashing(seed: u64, crash: Crash) -> (Lived, Report) {
         Worker { mood: Mood::Brief, ..CLASSIC },
         Worker { mood: Mood::Brief, ..MODERN },
     ];
-    let lived = world.stage.crashing_life(crash, Duration::from_millis(3_000), |broker, rng| {
-        actors(broker, &ledger, rng, &cast)
-    });
+    let length = Duration::from_millis(3_000);
+    let mut last = None;
+    for crash in crashes {
+        last = Some(
+            world
+                .stage
+                .crashing_life(*crash, length, |broker, rng| actors(broker, &ledger, rng, &cast)),
+        );
+    }
     world.last_life();
     let acked = lock(&world.ledger).acked();
-    (lived, world.stage.report(acked))
+    (last.expect("a life that crashes"), world.stage.report(acked))
 }
 
 /// Connects members to a broker.
