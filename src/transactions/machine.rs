@@ -71,26 +71,35 @@ struct Ending {
     left: Option<Partitions>,
 }
 
+/// Who is told when there is work that no request does.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wakes {
+    /// Markers are to be written.
+    pub(super) markers: Arc<Notify>,
+    /// Transactions wait for a producer id to go on with ([`TransactionLog::take_wanting`]).
+    pub(super) wanting: Arc<Notify>,
+}
+
 /// The transactional ids of one partition.
 #[derive(Debug)]
 pub(super) struct TransactionLog {
     timing: Timing,
     transactions: BTreeMap<String, Transaction>,
     ending: BTreeMap<String, Ending>,
-    /// Transactions whose time is over and that can only be aborted with a new producer id to go on with.
+    /// Transactions whose time is over and that can only be aborted with a new producer id to go on with. Those that get none
+    /// are found again by the next check.
     wanting: BTreeSet<String>,
     live_bytes: u64,
     /// The newest record of all.
     newest: Option<SlotId>,
     next_check: Duration,
     next_expiry: Duration,
-    /// Somebody must write markers.
-    wake: Arc<Notify>,
+    wakes: Wakes,
 }
 
 impl TransactionLog {
-    /// An empty partition. `wake` is told when markers are to be written that no request writes.
-    pub(super) fn new(timing: Timing, wake: Arc<Notify>) -> Self {
+    /// An empty partition.
+    pub(super) fn new(timing: Timing, wakes: Wakes) -> Self {
         Self {
             timing,
             transactions: BTreeMap::new(),
@@ -100,7 +109,7 @@ impl TransactionLog {
             newest: None,
             next_check: Duration::ZERO,
             next_expiry: Duration::ZERO,
-            wake,
+            wakes,
         }
     }
 
@@ -299,7 +308,10 @@ impl TransactionLog {
             self.abort_late(turn, id, None)?;
         }
         if !late.is_empty() {
-            self.wake.notify_one();
+            self.wakes.markers.notify_one();
+        }
+        if !self.wanting.is_empty() {
+            self.wakes.wanting.notify_one();
         }
         Ok(())
     }
@@ -312,7 +324,6 @@ impl TransactionLog {
         fresh: Option<ProducerId>,
     ) -> Result<(), state_topic::Error> {
         let now = turn.now().wall;
-        self.wanting.remove(id);
         let Some(known) = self.transactions.get(id).filter(|known| known.is_timed_out(now)) else {
             return Ok(());
         };
@@ -324,9 +335,9 @@ impl TransactionLog {
         self.put(turn, id, next).map(drop)
     }
 
-    /// The ids that [`Self::abort_late`] wants a producer id for.
-    pub(super) fn wanting(&self) -> Vec<String> {
-        self.wanting.iter().cloned().collect()
+    /// The ids that [`Self::abort_late`] wants a producer id for: each once for each check.
+    pub(super) fn take_wanting(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.wanting)
     }
 
     /// Forgets ids that were not used for long. True: there may be more.
@@ -390,7 +401,7 @@ impl Machine for TransactionLog {
             self.arm(turn.now().elapsed);
         }
         if !self.ending.is_empty() {
-            self.wake.notify_one();
+            self.wakes.markers.notify_one();
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::error::Error;
-use super::machine::{Step, Timing, TransactionLog, Verdict};
+use super::machine::{Step, Timing, TransactionLog, Verdict, Wakes};
 use super::markers::MarkerWriter;
 use super::producer_ids::ProducerIds;
 use super::state::{End, Init, Partitions, Producer, Protocol, Refusal, Status, Transaction};
@@ -80,6 +80,15 @@ struct Inner {
     markers: MarkerWriter,
     producer_ids: ProducerIds,
     settings: Settings,
+    /// Wakes [`abort_exhausted`].
+    wanting: Arc<Notify>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The task that waits for it ends.
+        self.wanting.notify_one();
+    }
 }
 
 /// The coordinator of the transactional ids whose partitions this broker leads. Clones share it.
@@ -90,10 +99,10 @@ impl Transactions {
     /// Begins to serve. `targets` are the state topics whose machines take part in transactions.
     #[must_use]
     pub fn start(parts: Parts, settings: Settings, targets: Vec<Arc<dyn MarkerTarget>>) -> Self {
-        let wake = Arc::new(Notify::new());
-        let (timing, told) = (settings.timing, Arc::clone(&wake));
+        let wakes = Wakes::default();
+        let (timing, told) = (settings.timing, wakes.clone());
         let topic = StateTopic::start(parts.clone(), settings.topic.clone(), move |_| {
-            TransactionLog::new(timing, Arc::clone(&told))
+            TransactionLog::new(timing, told.clone())
         });
         let markers = MarkerWriter::new(
             Arc::clone(&parts.cluster),
@@ -102,8 +111,12 @@ impl Transactions {
             targets,
         );
         let producer_ids = ProducerIds::default();
-        let inner = Arc::new(Inner { topic, parts, markers, producer_ids, settings });
-        task::spawn("transaction-markers", finish_all(Arc::downgrade(&inner), wake));
+        let Wakes { markers: ending, wanting } = wakes;
+        let told = Arc::clone(&wanting);
+        let inner =
+            Arc::new(Inner { topic, parts, markers, producer_ids, settings, wanting: told });
+        task::spawn("transaction-markers", finish_all(Arc::downgrade(&inner), ending));
+        task::spawn("transaction-ids", abort_exhausted(Arc::downgrade(&inner), wanting));
         Self(inner)
     }
 
@@ -348,17 +361,9 @@ impl Inner {
 
     /// Finishes what no request finishes: timed-out transactions, those of a coordinator before, what failed. True: nothing
     /// is left.
-    async fn finish_round(&self) -> bool {
+    fn finish_round(&self) -> bool {
         let mut done = true;
         for shard in self.topic.shards() {
-            for id in shard.turn(|machine, _| machine.wanting()).unwrap_or_default() {
-                let Some(fresh) = self.fresh_id().await else {
-                    done = false;
-                    break;
-                };
-                // An error says that the shard is closed.
-                let _ = shard.turn(|machine, turn| machine.abort_late(turn, &id, Some(fresh)));
-            }
             let unclaimed = shard.turn(|machine, _| machine.unclaimed()).unwrap_or_default();
             for id in unclaimed {
                 done &= self.finish(&shard, &id);
@@ -372,7 +377,7 @@ impl Inner {
 async fn finish_all(inner: Weak<Inner>, wake: Arc<Notify>) {
     loop {
         let done = match inner.upgrade() {
-            Some(inner) => inner.finish_round().await,
+            Some(inner) => inner.finish_round(),
             None => return,
         };
         let pause = if done { LOOK_EVERY } else { RETRY_AFTER };
@@ -381,6 +386,27 @@ async fn finish_all(inner: Weak<Inner>, wake: Arc<Notify>) {
         if !done {
             // A refusal must not become a busy loop when it is woken again and again.
             tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Aborts transactions that are late in their producer's last epoch, until the coordinator is gone. Apart from the markers,
+/// which never wait for a producer id.
+async fn abort_exhausted(inner: Weak<Inner>, wanting: Arc<Notify>) {
+    loop {
+        wanting.notified().await;
+        let Some(inner) = inner.upgrade() else { return };
+        for shard in inner.topic.shards() {
+            for id in shard.turn(|machine, _| machine.take_wanting()).unwrap_or_default() {
+                // The next check asks again.
+                let Some(fresh) = inner.fresh_id().await else { continue };
+                // An error says that the shard is closed.
+                if let Ok(Ok(())) =
+                    shard.turn(|machine, turn| machine.abort_late(turn, &id, Some(fresh)))
+                {
+                    inner.finish(&shard, &id);
+                }
+            }
         }
     }
 }
