@@ -460,12 +460,27 @@ impl Stage {
         self.end_of_life();
     }
 
-    /// One life over a store that is well, until it crashes or `length` is over.
-    pub(crate) fn crashing_life(
+    /// Lives over a store that is well, each until it crashes or `length` is over. How the last one went: those before it
+    /// must have crashed.
+    pub(crate) fn crashing_lives(
+        &mut self,
+        crashes: &[Crash],
+        length: Duration,
+        connect: impl Fn(&Broker, &Rng) -> Actors,
+    ) -> Lived {
+        let (last, before) = crashes.split_last().expect("a life that crashes");
+        for crash in before {
+            let lived = self.crashing_life(*crash, length, &connect);
+            assert!(!lived.undisturbed, "a life was over before {crash:?}");
+        }
+        self.crashing_life(*last, length, connect)
+    }
+
+    fn crashing_life(
         &mut self,
         crash: Crash,
         length: Duration,
-        connect: impl FnOnce(&Broker, &Rng) -> Actors,
+        connect: impl Fn(&Broker, &Rng) -> Actors,
     ) -> Lived {
         let life = async {
             self.faults.begin_chapter("life");

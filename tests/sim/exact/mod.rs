@@ -118,17 +118,12 @@ pub(crate) fn run_crashing(seed: u64, crashes: &[Crash]) -> (Lived, Report) {
     };
     let history = Arc::clone(&world.history);
     let length = Duration::from_millis(1_500);
-    let mut last = None;
-    for crash in crashes {
-        last = Some(
-            world
-                .stage
-                .crashing_life(*crash, length, |broker, rng| actors(broker, &history, rng, &few)),
-        );
-    }
+    let lived = world
+        .stage
+        .crashing_lives(crashes, length, |broker, rng| actors(broker, &history, rng, &few));
     world.last_life();
     let acked = lock(&world.history).committed_count();
-    (last.expect("a life that crashes"), world.stage.report(acked))
+    (lived, world.stage.report(acked))
 }
 
 /// Connects clients to a broker.

@@ -97,17 +97,12 @@ pub(crate) fn run_crashing(seed: u64, crashes: &[Crash]) -> (Lived, Report) {
         Worker { mood: Mood::Brief, ..MODERN },
     ];
     let length = Duration::from_millis(3_000);
-    let mut last = None;
-    for crash in crashes {
-        last = Some(
-            world
-                .stage
-                .crashing_life(*crash, length, |broker, rng| actors(broker, &ledger, rng, &cast)),
-        );
-    }
+    let lived = world
+        .stage
+        .crashing_lives(crashes, length, |broker, rng| actors(broker, &ledger, rng, &cast));
     world.last_life();
     let acked = lock(&world.ledger).acked();
-    (last.expect("a life that crashes"), world.stage.report(acked))
+    (lived, world.stage.report(acked))
 }
 
 /// Connects members to a broker.
