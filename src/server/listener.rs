@@ -235,6 +235,19 @@ mod tests {
         Listener { name: "PLAINTEXT".to_owned(), address }
     }
 
+    /// Three times as many as a socket lets wait that nobody asked to let more wait. Linux allows 4096 unless it is told otherwise.
+    #[tokio::test]
+    async fn connections_wait_to_be_accepted() {
+        let bound = Bound::bind(&listener("127.0.0.1", 0)).await.unwrap();
+        let mut waiting = Vec::new();
+        for number in 0..384 {
+            let connected = TcpStream::connect(bound.address);
+            // One that finds no room is heard again after a second.
+            let connected = tokio::time::timeout(Duration::from_millis(900), connected).await;
+            waiting.push(connected.unwrap_or_else(|_| panic!("no room for {number}")).unwrap());
+        }
+    }
+
     /// Its clients would talk to somebody else on the other half.
     #[tokio::test]
     async fn localhost_is_not_bound_by_half() {
