@@ -151,7 +151,10 @@ pub(crate) struct Partition {
 }
 
 const _: () = assert!(size_of::<Grant>() <= 32, "every partition has one");
-const _: () = assert!(size_of::<Partition>() <= 216, "idle partitions are many");
+const _: () = assert!(
+    size_of::<Partition>() <= 216,
+    "its one grant and its one run included: there are many"
+);
 
 impl Partition {
     /// A partition that was never led.
