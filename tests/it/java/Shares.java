@@ -186,10 +186,15 @@ public final class Shares {
         try (var slow = member("explicit", 100); var other = member("explicit", 100)) {
             List<ConsumerRecord<String, String>> held = next(slow, until());
             check(held.size() == 3, held.size() + " records");
+            held.forEach(record ->
+                check(record.deliveryCount().equals(Optional.of((short) 1)), "delivered before"));
             List<ConsumerRecord<String, String>> again = next(other, until());
             check(again.size() == 3, again.size() + " records");
             for (ConsumerRecord<String, String> record : again) {
-                check(record.deliveryCount().equals(Optional.of((short) 2)), "the second delivery");
+                // After a poll that had its records too a member may ask on in the background, until it is given something
+                // (ShareConsumeRequestManager.fetchMoreRecords): then the slow one has them a second time, unseen.
+                int times = record.deliveryCount().orElseThrow();
+                check(times == 2 || times == 3, "delivered " + times + " times");
                 // Not the first: of what is before the start of the group nothing is refused.
                 if (!record.value().equals("0")) {
                     other.acknowledge(record, AcknowledgeType.ACCEPT);
