@@ -92,8 +92,8 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
     let head = header.response();
     let acks = request.acks;
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let deadline = Instant::now() + timeout;
     let answering = async move {
-        let deadline = Instant::now() + timeout;
         let mut response = ProduceResponse::default();
         let mut failed = false;
         for TopicParts { topic, parts } in topics {

@@ -3,14 +3,14 @@
 //! Consecutive Produce requests are admitted one after the other without waiting for each other's durability; any other
 //! request waits for all earlier answers, and holds back all later ones, as behind Kafka's muted channel (law 5).
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use futures::stream::FuturesOrdered;
-use futures::{FutureExt as _, StreamExt as _};
-use tokio::io::AsyncWriteExt as _;
+use bytes::{Buf as _, Bytes};
+use futures::FutureExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
@@ -18,6 +18,7 @@ use super::allowance::Allowance;
 use super::budget::{FREE_BYTES, Granted, RequestBudget};
 use super::buffers::FrameBuffers;
 use super::frames::{Frame, FrameError, FrameReader};
+use super::idle::Idle;
 use super::metrics::Metrics;
 use crate::base::watch;
 use crate::handlers::{self, Answering, Outcome, Request, Session, Step};
@@ -39,10 +40,10 @@ pub(super) struct Connection {
     session: Arc<Session>,
     frames: FrameReader,
     writer: OwnedWriteHalf,
-    answers: FuturesOrdered<Answering>,
+    /// What is owed, in order. The first alone is polled: an answer waits, it does not work.
+    answers: VecDeque<Answering>,
     allowance: Allowance,
     settings: ConnectionSettings,
-    stop: watch::Receiver<bool>,
 }
 
 /// What happened next.
@@ -71,13 +72,7 @@ pub(super) enum Closed {
 }
 
 impl Connection {
-    /// Serves until `stop` turns true; what was admitted until then is still answered.
-    pub(super) fn new(
-        session: Session,
-        socket: TcpStream,
-        settings: ConnectionSettings,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
+    pub(super) fn new(session: Session, socket: TcpStream, settings: ConnectionSettings) -> Self {
         let (reader, writer) = socket.into_split();
         let (budget, buffers) = (settings.budget.clone(), settings.buffers.clone());
         let frames = FrameReader::new(reader, settings.request_bytes_max, budget, buffers);
@@ -85,17 +80,22 @@ impl Connection {
             session: Arc::new(session),
             frames,
             writer,
-            answers: FuturesOrdered::new(),
+            answers: VecDeque::new(),
             allowance: Allowance::new(),
             settings,
-            stop,
         }
     }
 
-    /// Serves until the client leaves or has to.
-    pub(super) async fn run(mut self) -> Closed {
+    /// Serves until the client leaves or has to, or until `stop` turns true; what was admitted until then is still answered.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Closed {
+        // Both wait once for as long as the connection lives: neither is set up anew for each request.
+        let mut stopped = pin!(async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        });
+        let mut idle = Idle::new(self.settings.idle_max);
         loop {
-            let step = match self.next().await {
+            let event = self.next(stopped.as_mut(), &mut idle).await;
+            let step = match event {
                 Event::Answer(outcome) => self.answer(outcome).await,
                 Event::Frame(Ok(frame)) => self.begin(frame).await,
                 Event::Frame(Err(error)) => {
@@ -109,11 +109,16 @@ impl Connection {
             if let Err(closed) = step {
                 return closed;
             }
+            idle.busy();
         }
     }
 
-    async fn next(&mut self) -> Event {
-        let idle_max = self.settings.idle_max.filter(|_| self.answers.is_empty());
+    async fn next(
+        &mut self,
+        stopped: Pin<&mut impl Future<Output = ()>>,
+        idle: &mut Idle,
+    ) -> Event {
+        let is_idle = self.answers.is_empty();
         let may_read = self.allowance.admits(self.answers.len(), &self.settings.budget);
         let read = async {
             self.session.admitted().await;
@@ -121,11 +126,10 @@ impl Connection {
         };
         tokio::select! {
             biased;
-            Some(outcome) = self.answers.next(), if !self.answers.is_empty() => Event::Answer(outcome),
-            frame = within(idle_max, read), if may_read => {
-                frame.map_or(Event::Idle, Event::Frame)
-            }
-            _ = self.stop.wait_for(|stop| *stop) => Event::Stop,
+            outcome = first(&mut self.answers), if !is_idle => Event::Answer(outcome),
+            frame = read, if may_read => Event::Frame(frame),
+            () = idle, if is_idle => Event::Idle,
+            () = stopped => Event::Stop,
         }
     }
 
@@ -166,7 +170,8 @@ impl Connection {
 
     /// Waits for every answer that is owed.
     async fn answer_all(&mut self) -> Result<(), Closed> {
-        while let Some(outcome) = self.answers.next().await {
+        while !self.answers.is_empty() {
+            let outcome = first(&mut self.answers).await;
             self.answer(outcome).await?;
         }
         Ok(())
@@ -185,24 +190,38 @@ impl Connection {
                     return Err(Closed::Refused(reason));
                 }
             }
-            next = self.answers.next().now_or_never().flatten();
+            next = match self.answers.is_empty() {
+                true => None,
+                false => first(&mut self.answers).now_or_never(),
+            };
         }
         self.write(pieces).await
     }
 
     async fn write(&mut self, mut pieces: Pieces) -> Result<(), Closed> {
-        self.settings.metrics.response_bytes.inc_by(pieces.remaining() as u64);
-        while pieces.has_remaining() {
-            let write = self.writer.write_buf(&mut pieces);
-            match within(self.settings.idle_max, write).await {
-                Some(Ok(0)) => return Err(Closed::Write(io::ErrorKind::WriteZero.into())),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(Closed::Write(error)),
-                None => return Err(Closed::Write(io::ErrorKind::TimedOut.into())),
+        self.settings.metrics.response_bytes.inc_by(pieces.bytes as u64);
+        while pieces.bytes > 0 {
+            match pieces.write(&self.writer) {
+                Ok(()) => {}
+                // Only a client that does not take its responses is waited for, and timed.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match within(self.settings.idle_max, self.writer.writable()).await {
+                        Some(writable) => writable.map_err(Closed::Write)?,
+                        None => return Err(Closed::Write(io::ErrorKind::TimedOut.into())),
+                    }
+                }
+                Err(error) => return Err(Closed::Write(error)),
             }
         }
         Ok(())
     }
+}
+
+/// Waits for the first answer, of which there is one, and takes it out. Cancel-safe.
+async fn first(answers: &mut VecDeque<Answering>) -> Outcome {
+    let outcome = answers.front_mut().expect("the caller looked").await;
+    answers.pop_front();
+    outcome
 }
 
 /// Runs `future` for at most `limit`, if there is one.
@@ -216,7 +235,7 @@ async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Outp
 /// Slices to write, in order.
 #[derive(Debug, Default)]
 struct Pieces {
-    slices: std::collections::VecDeque<Bytes>,
+    slices: VecDeque<Bytes>,
     bytes: usize,
 }
 
@@ -227,23 +246,21 @@ impl Pieces {
             self.slices.push_back(slice);
         }
     }
-}
 
-impl Buf for Pieces {
-    fn remaining(&self) -> usize {
-        self.bytes
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.slices.front().map_or(&[], |slice| slice)
-    }
-
-    fn chunks_vectored<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
-        let count = into.len().min(self.slices.len()).min(SLICES_MAX);
-        for (place, slice) in into.iter_mut().zip(&self.slices) {
+    /// Writes as much as the socket takes at once.
+    fn write(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        for (place, slice) in slices.iter_mut().zip(&self.slices) {
             *place = IoSlice::new(slice);
         }
-        count
+        let count = self.slices.len().min(SLICES_MAX);
+        match socket.try_write_vectored(&slices[..count])? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                self.advance(written);
+                Ok(())
+            }
+        }
     }
 
     fn advance(&mut self, mut bytes: usize) {
@@ -263,7 +280,7 @@ impl Buf for Pieces {
 mod tests {
     use super::*;
 
-    fn bytes_of<F>(_: fn(Connection) -> F) -> usize {
+    fn bytes_of<F>(_: fn(Connection, watch::Receiver<bool>) -> F) -> usize {
         size_of::<F>()
     }
 

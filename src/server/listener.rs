@@ -215,9 +215,9 @@ impl Acceptor {
             buffers: self.settings.buffers.clone(),
             metrics: metrics.clone(),
         };
-        let connection = Connection::new(session, socket, settings, self.stopped.clone());
+        let connection = Connection::new(session, socket, settings);
         // Not an async block around it: the task of an idle connection would be twice as large.
-        let served = connection.run().map(move |closed| {
+        let served = connection.run(self.stopped.clone()).map(move |closed| {
             tracing::debug!(%peer, %closed, "connection closed");
             metrics.connections.dec();
             drop(place);

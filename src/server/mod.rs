@@ -8,6 +8,7 @@ mod budget;
 mod buffers;
 mod connection;
 mod frames;
+mod idle;
 mod listener;
 mod metrics;
 

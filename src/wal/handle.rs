@@ -366,6 +366,10 @@ impl Wal {
 
     /// Waits until there is room for more bytes. Cancel-safe; returns at once when the chain has ended.
     pub async fn admitted(&self) {
+        // As nearly always: nobody needs to be woken.
+        if self.has_room() {
+            return;
+        }
         loop {
             let notified = self.0.admit.notified();
             tokio::pin!(notified);
