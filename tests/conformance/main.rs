@@ -18,6 +18,7 @@ mod hostile;
 mod inspect;
 mod normal;
 mod seed;
+mod settled;
 mod talk;
 mod tree;
 

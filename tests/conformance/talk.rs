@@ -15,7 +15,7 @@ use kafka_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::{broker::Broker, normal::Symbols, tree};
+use crate::{broker::Broker, normal::Symbols, settled, tree};
 
 /// Longer than any wait that the script asks of a broker.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -88,6 +88,8 @@ pub struct Talk<'a> {
     streams: BTreeMap<&'static str, TcpStream>,
     speaker: &'static str,
     correlation: i32,
+    /// What [`Self::settle`] set last.
+    settled: f64,
     conversation: String,
     pub symbols: Symbols,
     pub answers: Answers,
@@ -100,6 +102,7 @@ impl<'a> Talk<'a> {
             streams: BTreeMap::new(),
             speaker: "",
             correlation: 0,
+            settled: 0.0,
             conversation: String::new(),
             symbols: Symbols::new(broker.base_ms, broker.first_epoch),
             answers: Answers::new(),
@@ -211,11 +214,25 @@ impl<'a> Talk<'a> {
         self.broker.is_kafka()
     }
 
-    /// Lets a broker that applies metadata after it answered catch up. Ours never needs it.
-    pub fn settle(&self) {
-        if self.broker.is_kafka() {
-            std::thread::sleep(Duration::from_millis(300));
+    /// Waits until a broker that applies metadata after it answered has caught up. Ours never needs it.
+    ///
+    /// Kafka applies changes in the order of its metadata log, a batch at a time, and shows a batch before its logs, its
+    /// coordinators and its configs have it (`BrokerMetadataPublisher`). So a change of ours that is seen does not say
+    /// that all before it is applied; a second one does, for it is shown only when the first one's batch is done with.
+    pub fn settle(&mut self) {
+        if !self.broker.is_kafka() {
+            return;
         }
+        // Others may be waiting for their answers.
+        let speaker = std::mem::replace(&mut self.speaker, "settles");
+        for _ in 0..2 {
+            self.settled += 1.0;
+            let rate = self.settled;
+            let answer = self.quiet(1, &settled::set(rate));
+            assert!(answer.is_some_and(|answer| settled::is_set(&answer)), "a quota can be set");
+            self.until(1, &settled::ask(), |answer| settled::is(answer, rate));
+        }
+        self.speaker = speaker;
     }
 
     /// Sends a request and records the answer under `step`.
