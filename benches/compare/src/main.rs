@@ -61,7 +61,8 @@ fn main() -> anyhow::Result<()> {
     };
     runner.run(&rows);
     let (lines, remarks) = (runner.lines, runner.remarks);
-    let report = Report { machine, limits, lines, remarks };
+    let (rounds, scale) = (options.rounds, options.scale);
+    let report = Report { machine, rounds, scale, limits, lines, remarks };
     println!("{}", report.table());
     match &options.results {
         Some(directory) => save(&report, directory),

@@ -79,6 +79,10 @@ pub struct Target {
 pub struct Report {
     /// Where and with what.
     pub machine: Machine,
+    /// Rounds of rows that have no smaller bound of their own.
+    pub rounds: usize,
+    /// By which amounts and durations were multiplied, where a row does not say otherwise.
+    pub scale: f64,
     /// What the machine can do.
     pub limits: Limits,
     /// What was measured.

@@ -25,7 +25,12 @@ impl Report {
         let widths: Vec<usize> = (0..HEAD.len())
             .map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
             .collect();
-        let mut text = format!("{}\n\n", self.machine.caption());
+        let mut text = format!(
+            "{}\nAt most {} rounds, amounts and durations times {}\n\n",
+            self.machine.caption(),
+            self.rounds,
+            self.scale
+        );
         for (number, row) in cells.iter().enumerate() {
             let padded: Vec<String> =
                 row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();

@@ -157,7 +157,8 @@ impl Row for Converge {
         stage.open(system, Place::Memory)?;
         let address = stage.address(system);
         require(&address, system.name(), CONSUMER_GROUP_HEARTBEAT)?;
-        let members = usize::try_from(stage.scaled(1_000))?;
+        // Never scaled, as the groups of heartbeats: the size is what the row is about.
+        let members = 1_000;
         let topics = (0..TOPICS)
             .map(|_| stage.topic(system, i32::try_from(members)?, &[]))
             .collect::<anyhow::Result<Vec<_>>>()?;
@@ -207,8 +208,7 @@ impl Row for Heartbeat {
         require(&address, system.name(), OFFSET_COMMIT)?;
         let topic = stage.topic(system, 1, &[])?;
         Groups::open(&address)?.commit(&topic, &topic, 1)?;
-        let groups = usize::try_from(stage.scaled(1_000))?;
-        let requests = members_of(&address, groups)?;
+        let requests = members_of(&address, 1_000)?;
         stage.settle();
         let heartbeats = Heartbeats {
             address: &address,

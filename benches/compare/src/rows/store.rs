@@ -36,7 +36,12 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
     ]
 }
 
-fn load(stage: &Stage<'_>, topic: &str, rate: u64, seconds: f64) -> Paced {
+/// Never scaled: four seconds have forty slots, whose p99 is a single PUT.
+const FAULTY_FOR: Duration = Duration::from_secs(20);
+/// Never scaled: how long a store was away is what the row is about.
+const AWAY_FOR: Duration = Duration::from_secs(30);
+
+fn load(stage: &Stage<'_>, topic: &str, rate: u64, duration: Duration) -> Paced {
     let address = stage.address(System::Thalweg);
     Paced {
         producer: producer_settings(&address),
@@ -46,7 +51,7 @@ fn load(stage: &Stage<'_>, topic: &str, rate: u64, seconds: f64) -> Paced {
         value_bytes: 1_024,
         rate,
         warm_up: Duration::from_secs(2),
-        duration: stage.seconds(seconds),
+        duration,
         patience: Duration::from_secs(30),
     }
 }
@@ -96,7 +101,7 @@ impl Row for Puts {
             .into_iter()
             .collect();
         let topic = stage.topic(system, 16, &configs)?;
-        let load = load(stage, &topic, 62_500, 20.0);
+        let load = load(stage, &topic, 62_500, stage.seconds(20.0));
         let url = stage.emulator("s3-standard")?.url.clone();
         act(&url, "reset")?;
         let written = |stage: &Stage<'_>| -> anyhow::Result<[f64; 2]> {
@@ -153,7 +158,7 @@ impl Row for Faults {
             ["faults?errors=0&stalls=0", "faults?errors=0.05&stalls=0.01"].iter().enumerate()
         {
             let topic = stage.topic(system, 16, &[])?;
-            let load = load(stage, &topic, 20_000, 20.0);
+            let load = load(stage, &topic, 20_000, FAULTY_FOR);
             act(&url, faults)?;
             let metered = stage.metered(system, || load.run(|| Ok(())));
             act(&url, "faults?errors=0&stalls=0")?;
@@ -201,9 +206,9 @@ impl Row for Outage {
         stage.open(system, STANDARD)?;
         let url = stage.emulator("s3-standard")?.url.clone();
         let topic = stage.topic(system, 16, &[])?;
-        let away = stage.seconds(30.0).as_secs_f64();
-        // The load goes on for as long again, so that the way back is seen under it.
-        let load = load(stage, &topic, 20_000, 45.0);
+        let away = AWAY_FOR.as_secs_f64();
+        // The load goes on for half as long again, so that the way back is seen under it.
+        let load = load(stage, &topic, 20_000, AWAY_FOR + AWAY_FOR / 2);
         let metered = stage.metered(system, || {
             load.run(|| act(&url, &format!("outage?seconds={away}&mode=refuse")))
         })?;
