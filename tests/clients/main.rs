@@ -14,6 +14,8 @@ mod kcat;
 mod members;
 #[path = "../support/parts.rs"]
 mod parts;
+#[path = "../support/ports.rs"]
+mod ports;
 mod program;
 mod stage;
 mod workload;

@@ -30,6 +30,7 @@ use crate::broker::{Broker, Settings};
 use crate::catalog::{CLIENTS, Client};
 use crate::gate::Gate;
 use crate::parts;
+use crate::ports::free_port;
 
 const TOPIC: &str = "watched";
 /// What members that subscribe by pattern say; it matches that topic alone.
@@ -192,8 +193,7 @@ impl Drop for Member {
 impl Scene {
     fn set(way: Way) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("thalweg-members-").tempdir()?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = format!("127.0.0.1:{port}");
+        let address = format!("127.0.0.1:{}", free_port()?);
         let gate = Gate::new(&address)?;
         let mut settings = Settings::directory(&folder.path().join("broker"))
             .set("advertised.listeners", &format!("PLAINTEXT://{}", gate.address));

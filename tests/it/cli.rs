@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::broker::Settings;
-use crate::peer::free_port;
+use crate::ports::free_port;
 
 /// Runs the program with `args` and `input`; gives what it printed if it succeeded, else an error with what it said.
 pub(crate) fn run(args: &[&str], input: &str) -> anyhow::Result<String> {

@@ -15,6 +15,8 @@ mod minio;
 mod parts;
 #[path = "../support/peer.rs"]
 mod peer;
+#[path = "../support/ports.rs"]
+mod ports;
 
 mod admin;
 mod cli;

@@ -15,7 +15,7 @@ use crate::broker::{Broker, Settings};
 use crate::gcs::Gcs;
 use crate::minio::Minio;
 use crate::parts;
-use crate::peer::free_port;
+use crate::ports::free_port;
 
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

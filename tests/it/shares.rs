@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::broker::Settings;
 use crate::parts;
-use crate::peer::free_port;
+use crate::ports::free_port;
 
 /// Twenty seconds, most of them the client's: it is compiled as it starts.
 #[test]

@@ -11,8 +11,8 @@ use thalweg::client::wire::NewTopic;
 use crate::broker::{Broker, Settings};
 use crate::kill::{check, read_values, snapshot, wait_for_progress};
 use crate::load::Writer;
-use crate::peer::free_port;
 use crate::place::{Place, Stand, on_each};
+use crate::ports::free_port;
 
 const PARTITIONS: i32 = 4;
 const TAKEOVERS: usize = 3;

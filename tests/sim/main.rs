@@ -120,7 +120,7 @@ fn in_another_process(seed: u64, test: &str) -> Vec<String> {
     trace.lines().map(str::to_owned).collect()
 }
 
-/// The first test that runs: without this the others find what nobody can look at again.
+/// Without this the others find what nobody can look at again.
 fn assert_replays(run: fn(u64) -> Report, test: &str) {
     for seed in 0..number("SIM_REPLAYS").unwrap_or(REPLAYS) {
         let (first, second) = (run(seed), run(seed));

@@ -2,16 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{self, Child, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
+
+use crate::ports::free_port;
 
 /// A running server. It ends with this process, however that ends.
 #[derive(Debug)]
@@ -77,23 +78,4 @@ pub(crate) fn shared<T>(
 ) -> anyhow::Result<&'static T> {
     let started = shared.get_or_init(|| start().map_err(|error| format!("{error:#}")));
     started.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
-}
-
-/// A port that nothing listens on and that no other caller is given.
-///
-/// It lies below those that systems give to whoever asks for any, so that nobody comes upon it before it is used, nor
-/// while a broker that had it is restarted. Processes that run side by side begin at different ones.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
-    const FIRST: u32 = 20_000;
-    const PROCESSES: u32 = 60;
-    const OF_EACH: u32 = 200;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    for _ in 0..PROCESSES * OF_EACH {
-        let place = process::id() % PROCESSES * OF_EACH + GIVEN.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(FIRST + place % (PROCESSES * OF_EACH))?;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("all ports from {FIRST} on are taken")
 }
