@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub connections_max_idle: Option<Duration>,
     /// The most memory for requests that were read and not yet answered.
     pub queued_max_request_bytes: ByteSize,
+    /// The most memory for records that were read and not yet taken by their clients.
+    pub queued_max_response_bytes: ByteSize,
     /// The most fetch sessions that are remembered.
     pub fetch_session_slots: usize,
     /// The most bytes in one answer to Fetch.
@@ -100,7 +102,13 @@ pub(super) const KEYS: &[Key] = &[
         "queued.max.request.bytes",
         Bytes { min: 1 << 20, max: 1 << 40 },
         "268435456",
-        "The most memory for requests that were read and not yet answered. At the bound, sockets are not read: clients wait.",
+        "The most memory for requests that were read and not yet answered, beyond the first 2 MiB of each. At the bound, sockets are not read: clients wait.",
+    ),
+    ours(
+        "queued.max.response.bytes",
+        Bytes { min: 1 << 20, max: 1 << 40 },
+        "268435456",
+        "The most memory for records that were read and that clients have not taken, beyond 64 KiB or one batch of each. Answers to Fetch are as large as there is room for; while less than half is free, a client that takes nothing for 30 s is closed.",
     ),
     kafkas(
         "max.incremental.fetch.session.cache.slots",
@@ -137,6 +145,7 @@ impl ServerConfig {
             max_connections: values.int("max.connections"),
             connections_max_idle: values.time_limit("connections.max.idle.ms"),
             queued_max_request_bytes: values.size("queued.max.request.bytes"),
+            queued_max_response_bytes: values.size("queued.max.response.bytes"),
             fetch_session_slots: values.int("max.incremental.fetch.session.cache.slots"),
             fetch_max_bytes: values.size("fetch.max.bytes"),
             shutdown_grace: values.time("shutdown.grace.ms"),

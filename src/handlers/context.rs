@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::answers::AnswerBudget;
 use super::fetch_sessions::FetchSessions;
 use crate::base::clock::{SharedClock, Timestamp};
 use crate::base::ids::BrokerId;
@@ -36,6 +37,8 @@ pub struct Context {
     pub persister: Persister,
     /// The partitions led here, as share groups see them.
     pub share: SharePartitions,
+    /// Memory of records on their way to clients.
+    pub answers: AnswerBudget,
     /// Incremental fetches.
     pub fetch_sessions: FetchSessions,
     /// Transactional ids, and ids for idempotent producers.

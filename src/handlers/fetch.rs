@@ -67,9 +67,13 @@ pub(super) async fn handle(session: &Session, header: RequestHeader, body: Bytes
         })
         .collect();
     wait_for_bytes(&wanted, terms).await;
-    let mut responses = read_all(session, &wanted, terms).await;
+    let mut room = context.answers.room(asked(&wanted).min(terms.bytes_max));
+    let bytes_max = terms.bytes_max.min(room.bytes());
+    let mut responses = read_all(session, &wanted, Terms { bytes_max, ..terms }).await;
     fetch.tell(&mut responses);
-    Outcome::Answer(response_of(&fetch, responses).frame(header.response()))
+    let answer = response_of(&fetch, responses).frame(header.response());
+    room.keep(answer.bytes());
+    Outcome::Records(answer, room)
 }
 
 impl Terms {
@@ -107,6 +111,12 @@ fn find(
     let epoch = partition.check_epoch(request.current_leader_epoch.0);
     epoch.map_err(|error| error_code::of_log(&error))?;
     Ok(partition)
+}
+
+/// What all partitions together may give.
+fn asked(wanted: &[Wanted]) -> usize {
+    let each = wanted.iter().map(|wanted| usize::try_from(wanted.request.max_bytes).unwrap_or(0));
+    each.fold(0, usize::saturating_add)
 }
 
 /// Waits until enough bytes are there, something must be said at once, or the time is over.

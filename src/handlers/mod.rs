@@ -5,6 +5,7 @@
 //! image. `error_code` alone turns errors into Kafka's codes.
 
 mod alter_partition_reassignments;
+mod answers;
 mod api_versions;
 mod configs;
 mod context;
@@ -32,6 +33,7 @@ mod session;
 mod topics;
 mod transactions;
 
+pub use answers::{AnswerBudget, Room};
 pub use configs::Rules;
 pub use context::Context;
 pub use fetch_sessions::FetchSessions;

@@ -10,10 +10,11 @@ use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use super::session::closed;
-use super::{CloseReason, Outcome, Session, Step, error_code};
+use super::{Answering, CloseReason, Outcome, Session, Step, error_code};
 use crate::base::clock::Timestamp;
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
+use crate::base::task;
 use crate::cluster::image::{Image, TopicImage};
 use crate::log::{self, Appended, PartitionHandle, Terms, TopicSettings, VerificationGuard};
 use crate::protocol::header::RequestHeader;
@@ -89,6 +90,7 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
         Err(error) => return closed(error.into()),
     };
     let topics = Admitter::new(session, header, &request).admit(&request.topics);
+    let works = topics.iter().flat_map(|topic| &topic.parts).any(Part::works);
     let head = header.response();
     let acks = request.acks;
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
@@ -115,7 +117,14 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
             _ => Outcome::Answer(response.frame(head)),
         }
     };
-    Step::Pipelined(answering.boxed())
+    let answering = answering.boxed();
+    Step::Pipelined(if works { aside(answering) } else { answering })
+}
+
+/// An answer that takes work, begun at once: one round of proofs serves it and those behind it.
+fn aside(answering: Answering) -> Answering {
+    let task = task::spawn("produce-refusal", answering);
+    task.map(|done| done.ok().flatten().unwrap_or(Outcome::Close(CloseReason::GivenUp))).boxed()
 }
 
 /// Admits one request.
@@ -309,6 +318,11 @@ impl Part {
             Self::Denied(part) => part.index,
             Self::Unfit(part) => part.refused.index,
         }
+    }
+
+    /// Whether settling it takes more than waiting.
+    fn works(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Denied(_) | Self::Unfit(_))
     }
 
     async fn settle_by(self, deadline: Instant) -> PartitionProduceResponse {

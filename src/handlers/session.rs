@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use futures::FutureExt as _;
 
-use super::{Context, dispatch, produce};
+use super::{Context, Room, dispatch, produce};
 use crate::protocol::frame::ResponseFrame;
 use crate::protocol::header::RequestHeader;
 use crate::protocol::{self, ApiKey, bounds};
@@ -31,6 +31,8 @@ pub struct Session {
 pub enum Outcome {
     /// A response to send.
     Answer(ResponseFrame),
+    /// A response to send, and the memory that its records hold until it is sent.
+    Records(ResponseFrame, Room),
     /// Nothing is sent: a produce with acks=0.
     Silent,
     /// The connection is closed.
@@ -57,6 +59,9 @@ pub enum CloseReason {
         /// The API.
         api: &'static str,
     },
+    /// The task that found its answer is gone.
+    #[error("the request was given up")]
+    GivenUp,
     /// A produce that nobody may answer failed: closing is the only way to say so.
     #[error("a produce with acks=0 failed")]
     SilentProduceFailed,
@@ -67,7 +72,8 @@ pub type Answering = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// How a request goes on.
 pub enum Step {
-    /// It is admitted; the next Produce may start before its answer.
+    /// It is admitted; the next Produce may start before its answer, which only waits: what it takes to answer goes on
+    /// whether or not it is polled.
     Pipelined(Answering),
     /// It starts when every earlier request is answered, and nothing starts before its answer.
     Alone(Answering),
@@ -97,6 +103,12 @@ impl Session {
         if let Some(wal) = self.context.log.wal() {
             wal.admitted().await;
         }
+    }
+
+    /// Whether memory for answers is short: who does not take theirs keeps it from others.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.context.answers.is_short()
     }
 
     /// Begins one request. A Produce is admitted here, in the order of calls.

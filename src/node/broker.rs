@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::console::Readiness;
 use crate::coordinator::{Coordinator, Options};
 use crate::groups::{self, Groups};
-use crate::handlers::{Context, FetchSessions, Rules};
+use crate::handlers::{AnswerBudget, Context, FetchSessions, Rules};
 use crate::log::{Registry, RegistryParts, Remote, RemoteParts};
 use crate::maintenance::{self, Jobs, Scheduler};
 use crate::manifest::client::{Endpoint, ManifestClient};
@@ -339,6 +339,7 @@ impl Materials {
             cluster: Arc::new(coordinator.clone()),
             manifest: Arc::new(coordinator.clone()),
             log: registry.clone(),
+            answers: AnswerBudget::new(self.config.server.queued_max_response_bytes),
             fetch_sessions: FetchSessions::new(slots, self.rng.clone()),
             transactions: self.transactions(coordinator, registry, &groups),
             groups,

@@ -1,7 +1,7 @@
 //! The memory that requests may hold on their way in, and decoded until they are answered, over all connections.
 //!
-//! Only what has arrived counts, so a claimed length costs nothing; frames up to [`FREE_BYTES`], and requests that decode to no more, are exempt, so that a few
-//! large requests never keep small ones out.
+//! Only what has arrived counts, so a claimed length costs nothing. The first 2 MiB of a frame (`server::frames`), and
+//! requests that decode to [`FREE_BYTES`] or less, are exempt, so that a few large requests never keep others out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::base::units::ByteSize;
 
-/// Frames, and decoded requests, up to this size need no permit.
+/// Requests that decode to so much need no permit.
 pub(super) const FREE_BYTES: usize = 64 << 10;
 /// The budget is kept in units of this size.
 const UNIT_BYTES: usize = 4 << 10;

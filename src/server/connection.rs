@@ -21,8 +21,10 @@ use super::frames::{Frame, FrameError, FrameReader};
 use super::idle::Idle;
 use super::metrics::Metrics;
 use crate::base::watch;
-use crate::handlers::{self, Answering, Outcome, Request, Session, Step};
+use crate::handlers::{self, Answering, Outcome, Request, Room, Session, Step};
 
+/// A client that takes nothing of its responses for so long is closed where memory for them is short.
+const TAKES_WITHIN: Duration = Duration::from_secs(30);
 /// Slices handed to one write.
 const SLICES_MAX: usize = 64;
 
@@ -40,7 +42,7 @@ pub(super) struct Connection {
     session: Arc<Session>,
     frames: FrameReader,
     writer: OwnedWriteHalf,
-    /// What is owed, in order. The first alone is polled: an answer waits, it does not work.
+    /// What is owed, in order. The first alone is polled: see [`Step::Pipelined`].
     answers: VecDeque<Answering>,
     allowance: Allowance,
     settings: ConnectionSettings,
@@ -184,6 +186,10 @@ impl Connection {
         while let Some(outcome) = next {
             match outcome {
                 Outcome::Answer(answer) => pieces.extend(answer.pieces),
+                Outcome::Records(answer, room) => {
+                    pieces.extend(answer.pieces);
+                    pieces.rooms.push(room);
+                }
                 Outcome::Silent => {}
                 Outcome::Close(reason) => {
                     self.write(pieces).await?;
@@ -204,16 +210,25 @@ impl Connection {
             match pieces.write(&self.writer) {
                 Ok(()) => {}
                 // Only a client that does not take its responses is waited for, and timed.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match within(self.settings.idle_max, self.writer.writable()).await {
-                        Some(writable) => writable.map_err(Closed::Write)?,
-                        None => return Err(Closed::Write(io::ErrorKind::TimedOut.into())),
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.taken().await?,
                 Err(error) => return Err(Closed::Write(error)),
             }
         }
         Ok(())
+    }
+
+    /// Waits until the client takes something: as long as it may be idle, or not so long where others need the memory.
+    async fn taken(&mut self) -> Result<(), Closed> {
+        let mut left = self.settings.idle_max.unwrap_or(Duration::MAX);
+        while !left.is_zero() {
+            let look = left.min(TAKES_WITHIN);
+            match tokio::time::timeout(look, self.writer.writable()).await {
+                Ok(writable) => return writable.map_err(Closed::Write),
+                Err(_) if self.session.is_short() => break,
+                Err(_) => left -= look,
+            }
+        }
+        Err(Closed::Write(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -224,19 +239,13 @@ async fn first(answers: &mut VecDeque<Answering>) -> Outcome {
     outcome
 }
 
-/// Runs `future` for at most `limit`, if there is one.
-async fn within<F: Future>(limit: Option<Duration>, future: F) -> Option<F::Output> {
-    match limit {
-        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
-        None => Some(future.await),
-    }
-}
-
 /// Slices to write, in order.
 #[derive(Debug, Default)]
 struct Pieces {
     slices: VecDeque<Bytes>,
     bytes: usize,
+    /// Of the answers that have records: given back when all is written.
+    rooms: Vec<Room>,
 }
 
 impl Pieces {

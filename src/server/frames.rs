@@ -1,6 +1,9 @@
 //! Reads request frames: a 4-byte length, then so many bytes. Nothing is copied but the first few KiB of a large frame.
 //!
 //! An idle connection holds no buffer. A frame's buffer grows with what has arrived, never with what was claimed.
+//!
+//! The first 2 MiB of a frame take nothing from the request budget, so that frames of ordinary size are never kept out by large
+//! ones that others began and do not end; `max.connections` bounds what they hold.
 
 use std::future::poll_fn;
 use std::io;
@@ -114,14 +117,14 @@ impl FrameReader {
             buffer.bytes_mut().extend_from_slice(&arrived);
             self.partial = Some(Partial { length, buffer, granted: Granted::default() });
         } else {
-            self.small.reserve(whole - self.small.len());
+            self.small.reserve((whole - self.small.len()).max(self.read_bytes));
         }
         Ok(None)
     }
 
     /// Reads once into the buffer for small frames. It is there only from when there is something to read.
     ///
-    /// A read that does not fill the buffer has emptied the socket, which is not asked again in vain.
+    /// After a read that does not fill the buffer tokio waits for the socket, where `try_read` would ask it again in vain.
     fn fill_small(&mut self, context: &mut Context<'_>) -> Poll<Result<(), FrameError>> {
         if self.small.is_empty() {
             self.small = BytesMut::new();

@@ -218,6 +218,37 @@ fn clients_that_never_read_are_not_buffered_for() {
     assert_serves(&mut talk, "served");
 }
 
+/// Each asks for records that the others do not, from a log that is not in memory.
+#[test]
+fn clients_that_never_read_hold_no_more_than_the_budget() {
+    const MEGABYTES: usize = 120;
+    let settings = ["queued.max.response.bytes=16777216", "tail.bytes=8388608"];
+    let settings = [&settings[..], &["read.cache.bytes=8388608"]].concat();
+    let broker = Broker::thalweg_on(&settings, |_| {});
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "large", 1, &[]);
+    create_topic(&mut talk, "served", 1, &[]);
+    fill(&mut talk, "large", MEGABYTES);
+    let before = resident(&broker);
+    let mut deaf = Vec::new();
+    for first in (0..MEGABYTES as i64).step_by(2) {
+        let part = from(0, first).with_partition_max_bytes(50_000_000);
+        let wants = fetch(12, "large", Uuid::nil(), vec![part]).with_max_bytes(50_000_000);
+        let mut stream = connect(broker.address);
+        stream.write_all(&talk.frame(12, &wants)).expect("the broker reads requests");
+        deaf.push(stream);
+    }
+    // Each has begun to answer by then: the first bytes are there to be read.
+    for stream in &mut deaf {
+        stream.peek(&mut [0]).expect("an answer begins");
+    }
+    assert_serves(&mut talk, "served");
+    // The budget, a batch for each beyond it, and as much again for the memory that these lie in.
+    assert_resident_below(&broker, before + 2 * (16 + 60) * MIB);
+    drop(deaf);
+    assert_serves(&mut talk, "served");
+}
+
 #[test]
 fn slow_readers_get_their_answer_and_delay_nobody() {
     let broker = Broker::thalweg(&[]);
