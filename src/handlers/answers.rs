@@ -5,7 +5,8 @@
 //! is room for. Like requests, the first [`FREE_BYTES`] of each need none, so that whoever holds all of it keeps nobody
 //! from going on.
 //!
-//! Invariant: answers hold at most the budget, and for each connection [`FREE_BYTES`] or one batch.
+//! Invariant: the records of all answers are at most the budget, and for each connection [`FREE_BYTES`] or one batch. The
+//! blocks that records lie in are not counted, nor are those of ShareFetch, which are copies.
 
 use std::sync::Arc;
 

@@ -20,6 +20,9 @@ const MIB: u64 = 1 << 20;
 /// How long a well-behaved request may take while others misbehave, on a busy machine.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Twice what a client that takes nothing is given where memory is short.
+const DEAF_CLOSED_WITHIN: Duration = Duration::from_secs(60);
+
 /// The resident memory of the broker.
 fn resident(broker: &Broker) -> u64 {
     let status =
@@ -247,6 +250,37 @@ fn clients_that_never_read_hold_no_more_than_the_budget() {
     assert_resident_below(&broker, before + 2 * (16 + 60) * MIB);
     drop(deaf);
     assert_serves(&mut talk, "served");
+}
+
+/// What the kernel takes from us for a client is nobody's shortage: their answers are larger than that.
+#[test]
+fn clients_that_never_read_are_closed_where_memory_is_short() {
+    let broker = Broker::thalweg_on(&["queued.max.response.bytes=67108864"], |_| {});
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "large", 1, &[]);
+    fill(&mut talk, "large", 60);
+    let part = from(0, 0).with_partition_max_bytes(50_000_000);
+    let wants = fetch(12, "large", Uuid::nil(), vec![part]).with_max_bytes(50_000_000);
+    let deaf: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = connect(broker.address);
+            stream.write_all(&talk.frame(12, &wants)).expect("the broker reads requests");
+            stream.peek(&mut [0]).expect("an answer begins");
+            stream
+        })
+        .collect();
+    let mut bytes = || {
+        let answer = talk.quiet(12, &wants).expect("Fetch is answered");
+        answer.responses[0].partitions[0].records.as_ref().map_or(0, |records| records.len())
+    };
+    assert!(bytes() < 8 << 20, "the deaf have most of the memory");
+    let start = Instant::now();
+    // Half of it is free again, and half of that is room for one answer.
+    while bytes() < 15 << 20 {
+        assert!(start.elapsed() < DEAF_CLOSED_WITHIN, "the deaf keep their memory");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    drop(deaf);
 }
 
 #[test]

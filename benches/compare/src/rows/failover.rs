@@ -32,8 +32,7 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
 }
 
 impl Failover {
-    /// Groups, partitions of each, commits of each.
-    /// Never scaled: they are what is measured.
+    /// Groups, partitions of each, commits of each. Never scaled: they are what is measured.
     fn sizes(&self) -> (u64, i32, i64) {
         match self {
             Self::Groups => (10_000, 1, 1),
