@@ -1,4 +1,4 @@
-//! How long puts take of late: from when on a put counts as slow, and how many may be sent twice.
+//! How long puts, or reads, take of late: from when on one counts as slow, and how many may be sent once more.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,8 +9,9 @@ const REMEMBERED: usize = 128;
 const ENOUGH: usize = 20;
 /// Small puts are many times quicker than large ones: one measure for both would hedge every large one.
 const LARGE_BYTES: u64 = 1 << 20;
-/// Puts that pay for one hedge. A store that slows down as a whole must not get twice the load.
-const PUTS_A_HEDGE: u32 = 10;
+/// Puts that pay for one hedge. A store that slows down as a whole must not get twice the load. Twice as many hedges as a
+/// sound store needs, in which five puts of a hundred are slow: those of a store in which as many fail are slow, too.
+const PUTS_A_HEDGE: u32 = 6;
 const HEDGES_SAVED_MAX: u32 = 4;
 
 /// Recent latencies and the hedges that they allow.
@@ -18,7 +19,7 @@ const HEDGES_SAVED_MAX: u32 = 4;
 pub(super) struct Latency {
     small: VecDeque<Duration>,
     large: VecDeque<Duration>,
-    /// In tenths of a hedge.
+    /// In parts of a hedge, [`PUTS_A_HEDGE`] to one.
     saved: u32,
 }
 
@@ -44,9 +45,10 @@ impl Latency {
         Some(*sorted.select_nth_unstable(rank).1)
     }
 
-    /// Takes the right to send one put twice.
-    pub(super) fn take_hedge(&mut self) -> bool {
-        let may = self.saved >= PUTS_A_HEDGE;
+    /// Takes the right to send a put once more, of which `under_way` are on their way. The last that is saved is for a put
+    /// that has no second yet.
+    pub(super) fn take_hedge(&mut self, under_way: u32) -> bool {
+        let may = self.saved >= PUTS_A_HEDGE * under_way;
         if may {
             self.saved -= PUTS_A_HEDGE;
         }
@@ -73,13 +75,24 @@ mod tests {
     }
 
     #[test]
-    fn one_put_in_ten_may_be_hedged() {
+    fn one_put_in_six_may_be_hedged() {
         let mut latency = Latency::default();
         let mut hedges = 0;
         for _ in 0..1000 {
             latency.observe(10, Duration::from_millis(1));
-            hedges += u32::from(latency.take_hedge());
+            hedges += u32::from(latency.take_hedge(1));
         }
-        assert_eq!(hedges, 100);
+        assert_eq!(hedges, 166);
+    }
+
+    #[test]
+    fn the_last_hedge_is_for_a_put_that_has_none() {
+        let mut latency = Latency::default();
+        for _ in 0..PUTS_A_HEDGE {
+            latency.observe(10, Duration::from_millis(1));
+        }
+        assert!(!latency.take_hedge(2));
+        assert!(latency.take_hedge(1));
+        assert!(!latency.take_hedge(1));
     }
 }

@@ -23,7 +23,7 @@ use super::metrics::Metrics;
 use super::payload::Payload;
 use super::store::{Locality, Store};
 use crate::base::backoff::Backoff;
-use crate::base::clock::sleep;
+use crate::base::clock::{sleep, sleep_until};
 use crate::base::rng::Rng;
 use crate::telemetry::Registry;
 
@@ -83,14 +83,14 @@ impl Default for Policy {
         Self {
             try_timeout: Duration::from_secs(30),
             hedge: true,
-            backoff: (Duration::from_millis(20), Duration::from_secs(5)),
+            backoff: (Duration::from_millis(20), Duration::from_secs(2)),
             refusal_patience: Duration::from_secs(30),
         }
     }
 }
 
 /// Tries of one put that are on their way at the same time at most.
-const TRIES_AT_ONCE: usize = 3;
+const TRIES_AT_ONCE: u32 = 3;
 
 /// A hedge before this would only race the network.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
@@ -143,7 +143,7 @@ impl Putter {
         let mut ask = Ask::Put;
         loop {
             let step = match ask {
-                Ask::Put => self.put(key, bytes, &payload, classify).await,
+                Ask::Put => self.put(key, bytes, &payload, classify, begun).await,
                 Ask::Read => self.read(key, classify, None).await,
             };
             let error = match (step, ask) {
@@ -162,11 +162,8 @@ impl Putter {
             if self.is_final(&error, &mut refused_since) {
                 return Outcome::Refused(error);
             }
-            // A read is cheaper than a put, and after an unknown fate it often settles the matter.
-            ask = match (ask, error.fate()) {
-                (Ask::Put, Fate::MaybeWritten) if !matches!(error, Error::AlreadyExists { .. }) => {
-                    Ask::Read
-                }
+            ask = match ask {
+                Ask::Put if is_settled_by_read(&error) => Ask::Read,
                 _ => Ask::Put,
             };
             sleep(backoff.next_delay()).await;
@@ -174,9 +171,16 @@ impl Putter {
     }
 
     /// One try, hedged when it is slow, settled by a read when the name turns out to be taken.
-    async fn put(&self, key: &Key, bytes: u64, payload: &PutPayload, classify: &Classify) -> Step {
+    async fn put(
+        &self,
+        key: &Key,
+        bytes: u64,
+        payload: &PutPayload,
+        classify: &Classify,
+        wanted_since: Instant,
+    ) -> Step {
         let begun = Instant::now();
-        match self.put_hedged(key, bytes, payload).await {
+        match self.put_hedged(key, bytes, payload, wanted_since).await {
             Ok(()) => {
                 self.latency().observe(bytes, begun.elapsed());
                 Step::Done(Outcome::Stored)
@@ -188,18 +192,28 @@ impl Putter {
 
     /// One put, and more of the same as long as none is answered: each time that it has been slow once more there is
     /// another, if hedges are left. The first success counts; an error counts once no try is left that may succeed.
-    async fn put_hedged(&self, key: &Key, bytes: u64, payload: &PutPayload) -> Result<(), Error> {
+    ///
+    /// The object is slow, not the try: what follows a failed try is late from the start, and all that wait for it wait
+    /// once.
+    async fn put_hedged(
+        &self,
+        key: &Key,
+        bytes: u64,
+        payload: &PutPayload,
+        wanted_since: Instant,
+    ) -> Result<(), Error> {
         let mut first = Box::pin(self.try_put(key, payload));
         let slow = self.latency().p95(bytes).map(|p95| p95.max(HEDGE_AFTER_MIN));
         let Some(slow) = slow.filter(|_| self.may_hedge()) else { return first.await };
         tokio::select! {
             biased;
             done = &mut first => return done,
-            () = sleep(slow) => {}
+            () = sleep_until(wanted_since + slow) => {}
         }
         let mut tries = FuturesUnordered::from_iter([first]);
         loop {
-            if tries.len() < TRIES_AT_ONCE && self.latency().take_hedge() {
+            let under_way = tries.len() as u32;
+            if under_way < TRIES_AT_ONCE && self.latency().take_hedge(under_way) {
                 self.metrics.hedges.inc();
                 tries.push(Box::pin(self.try_put(key, payload)));
             }
@@ -294,6 +308,14 @@ impl Putter {
         // A panic between two pushes leaves nothing half done.
         self.latency.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a read is what a put that failed with this should be followed by: it is cheaper than a put, and after an unknown
+/// fate it often settles the matter. Not after a refusal to serve just now, which says that nothing was done: the fate is
+/// unknown only as far as it cannot be relied on, and the put that follows finds out as well.
+fn is_settled_by_read(error: &Error) -> bool {
+    let answered = matches!(error, Error::AlreadyExists { .. } | Error::Throttled { .. });
+    error.fate() == Fate::MaybeWritten && !answered
 }
 
 /// Tries a read until it succeeds, fails for good, or `budget` is used up; then the last error.

@@ -111,7 +111,7 @@ impl Getter {
             done = &mut first => return done,
             () = sleep(slow) => {}
         }
-        if !self.latency().take_hedge() {
+        if !self.latency().take_hedge(1) {
             return first.await;
         }
         self.metrics.hedges.inc();

@@ -157,9 +157,9 @@ async fn an_outage_of_hours_is_waited_out() {
         let outcome = rig.put().await;
         assert!(matches!(outcome, Outcome::Stored), "{fault:?}: {outcome:?}");
         let after = begun.elapsed().saturating_sub(5 * HOUR);
-        assert!(after < Duration::from_secs(6), "{fault:?}: stored {after:?} after the repair");
-        // Five seconds between tries at most, and at least half of that.
-        assert!(rig.puts() > 3 * 3600 / 5 && rig.puts() < 5 * 3600 / 2, "{} tries", rig.puts());
+        assert!(after < Duration::from_secs(3), "{fault:?}: stored {after:?} after the repair");
+        // Two seconds between tries at most, and at least half of that; where a read settles the matter, every other is one.
+        assert!(rig.puts() > 5 * 3600 / 4 && rig.puts() < 5 * 3600, "{} tries", rig.puts());
     }
 }
 
@@ -327,6 +327,19 @@ async fn a_hedge_that_fails_or_stalls_too_is_followed_by_another() {
         assert!(matches!(rig.put().await, Outcome::Stored));
         assert!(begun.elapsed() < Duration::from_millis(90), "{second:?}: {:?}", begun.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_failed_try_is_late_from_the_start() {
+    let rig = rig(1);
+    warm_up(&rig, 40).await;
+    let (before, begun) = (rig.puts(), Instant::now());
+    rig.next(Op::Put, Fault::Status(503));
+    rig.next(Op::Put, Fault::Hang { wait: HOUR, applied: false });
+    assert!(matches!(rig.put().await, Outcome::Stored));
+    // A try, a wait of 20 ms at most, and the two that go together: one more p95 would be 85.
+    assert!(begun.elapsed() < Duration::from_millis(65), "{:?}", begun.elapsed());
+    assert_eq!((rig.puts() - before, rig.faults.count(Op::Get, "")), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]
