@@ -1,6 +1,7 @@
 //! Ids, offsets, units, time, randomness, tasks, watching: words that every layer shares.
 
 pub mod backoff;
+pub mod budget;
 pub mod clock;
 pub mod few;
 pub mod ids;

@@ -8,55 +8,44 @@
 //! Invariant: the records of all answers are at most the budget, and for each connection [`FREE_BYTES`] or one batch. The
 //! blocks that records lie in are not counted, nor are those of ShareFetch, which are copies.
 
-use std::sync::Arc;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use crate::base::budget::{ByteBudget, Held};
 use crate::base::units::ByteSize;
 
 /// So much of an answer needs no permit.
 const FREE_BYTES: usize = 64 << 10;
-/// The budget is kept in units of this size.
-const UNIT_BYTES: usize = 4 << 10;
 
 /// A bound on the bytes of answers that were read and not yet taken. Clones share it.
 #[derive(Debug, Clone)]
-pub struct AnswerBudget {
-    free: Arc<Semaphore>,
-    units: usize,
-}
+pub struct AnswerBudget(ByteBudget);
 
 /// Room for one answer; dropping it gives the memory back.
 #[derive(Debug)]
 pub struct Room {
     bytes: usize,
-    permit: Option<OwnedSemaphorePermit>,
+    held: Option<Held>,
 }
 
 impl AnswerBudget {
     /// A budget of so many bytes.
     #[must_use]
     pub fn new(bytes: ByteSize) -> Self {
-        let units = (bytes.as_usize() / UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(units)), units }
+        Self(ByteBudget::new(bytes))
     }
 
     /// Room for an answer that may be so large, or for a smaller one: half of what is free at most, that the next ones find
     /// some too.
     #[must_use]
     pub fn room(&self, bytes: usize) -> Room {
-        let bytes = bytes.min(self.free.available_permits() / 2 * UNIT_BYTES);
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).ok().filter(|_| bytes > FREE_BYTES);
-        let permit =
-            units.and_then(|units| Arc::clone(&self.free).try_acquire_many_owned(units).ok());
-        // Without one: little was asked for, little is free, or others were faster.
-        Room { bytes: if permit.is_some() { bytes } else { FREE_BYTES }, permit }
+        let bytes = bytes.min(self.0.free_bytes() / 2);
+        let held = if bytes > FREE_BYTES { self.0.try_take(bytes) } else { None };
+        // Without it: little was asked for, little is free, or others were faster.
+        Room { bytes: if held.is_some() { bytes } else { FREE_BYTES }, held }
     }
 
     /// Whether less than half is free.
     #[must_use]
     pub fn is_short(&self) -> bool {
-        self.free.available_permits() < self.units / 2
+        self.0.free_bytes() < self.0.bytes() / 2
     }
 }
 
@@ -69,9 +58,8 @@ impl Room {
 
     /// Gives back what an answer of so many bytes does not need.
     pub fn keep(&mut self, bytes: usize) {
-        let needed = if bytes <= FREE_BYTES { 0 } else { bytes.div_ceil(UNIT_BYTES) };
-        if let Some(permit) = &mut self.permit {
-            drop(permit.split(permit.num_permits().saturating_sub(needed)));
+        if let Some(held) = &mut self.held {
+            held.keep(if bytes <= FREE_BYTES { 0 } else { bytes });
         }
     }
 }
@@ -102,12 +90,12 @@ mod tests {
         let budget = AnswerBudget::new(ByteSize::mib(64));
         let mut room = budget.room(32 * MIB);
         room.keep(MIB + 1);
-        assert_eq!(budget.free.available_permits(), (63 * MIB) / UNIT_BYTES - 1);
+        assert_eq!(budget.0.free_bytes(), 63 * MIB - (4 << 10));
         room.keep(FREE_BYTES);
-        assert_eq!(budget.free.available_permits(), budget.units);
+        assert_eq!(budget.0.free_bytes(), 64 * MIB);
         // A batch that is larger than the room: it goes nonetheless.
         let mut room = budget.room(MIB);
         room.keep(10 * MIB);
-        assert_eq!(budget.free.available_permits(), (63 * MIB) / UNIT_BYTES);
+        assert_eq!(budget.0.free_bytes(), 63 * MIB);
     }
 }

@@ -1,74 +1,85 @@
 //! The memory that requests may hold on their way in, and decoded until they are answered, over all connections.
 //!
-//! Only what has arrived counts, so a claimed length costs nothing. The first 2 MiB of a frame (`server::frames`), and
-//! requests that decode to [`FREE_BYTES`] or less, are exempt, so that a few large requests never keep others out.
+//! Requests of ordinary size, and larger ones, have a budget each: who begins large requests and does not end them keeps no
+//! ordinary one out. Requests below 16 KiB (`server::frames`), and what decodes to [`FREE_BYTES`] or less, need neither.
+//!
+//! An ordinary request holds memory for all of its claimed length while it arrives, so that it never waits half-way; one that
+//! does not arrive in time is given up where others wait for that memory. A larger one holds what has arrived.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use super::buffers;
+use crate::base::budget::{ByteBudget, Held};
 use crate::base::units::ByteSize;
 
 /// Requests that decode to so much need no permit.
 pub(super) const FREE_BYTES: usize = 64 << 10;
-/// The budget is kept in units of this size.
-const UNIT_BYTES: usize = 4 << 10;
+/// The largest request of ordinary size: librdkafka's and the Java client's batches have a megabyte at most.
+pub(super) const ORDINARY_BYTES: usize = buffers::LARGEST;
 /// A connection that gets no memory for so long is closed: others hold it without progress.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A bound on the bytes of requests that are being received.
+/// A bound on the bytes of requests that are being received, and of large ones until they are answered.
 #[derive(Debug, Clone)]
 pub struct RequestBudget {
-    free: Arc<Semaphore>,
-    units: usize,
+    /// Beyond ordinary size, and what requests decode to.
+    large: ByteBudget,
+    ordinary: ByteBudget,
 }
 
 /// Memory granted to one frame; dropping it gives the memory back.
 #[derive(Debug, Default)]
-pub(super) struct Granted(Option<OwnedSemaphorePermit>);
+pub(super) struct Granted {
+    large: Held,
+    ordinary: Held,
+}
 
 impl RequestBudget {
-    /// A budget of so many bytes.
+    /// So many bytes for large requests, and half as much again for ordinary ones on their way in.
     #[must_use]
     pub fn new(bytes: ByteSize) -> Self {
-        let units = (bytes.as_usize() / UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(units)), units }
+        let half = ByteSize(bytes.0 / 2).max(ByteSize::mib(2));
+        Self { large: ByteBudget::new(bytes), ordinary: ByteBudget::new(half) }
+    }
+
+    /// Grants a frame of that length what it begins with: all of it, or as much as an ordinary one has. Waits while there is
+    /// none. None: none came in time, or there is not so much.
+    pub(super) async fn begin(&self, length: usize) -> Option<Granted> {
+        let mut granted = Granted::default();
+        if length > ORDINARY_BYTES {
+            let begun = self.grow(&mut granted, ORDINARY_BYTES).await;
+            return begun.then_some(granted);
+        }
+        granted.ordinary = within_patience(&self.ordinary, length).await?;
+        Some(granted)
     }
 
     /// Grants `bytes` more to a frame; waits while there is none. False: none came in time, or there is not so much.
     pub(super) async fn grow(&self, granted: &mut Granted, bytes: usize) -> bool {
-        let Some(units) = self.units_of(bytes) else { return false };
-        let acquire = Arc::clone(&self.free).acquire_many_owned(units);
-        let Ok(Ok(more)) = tokio::time::timeout(PATIENCE, acquire).await else { return false };
-        granted.add(more);
-        true
+        let more = within_patience(&self.large, bytes).await;
+        more.map(|more| granted.large.add(more)).is_some()
     }
 
     /// The same without waiting.
     pub(super) fn try_grow(&self, granted: &mut Granted, bytes: usize) -> bool {
-        let Some(units) = self.units_of(bytes) else { return false };
-        let acquired = Arc::clone(&self.free).try_acquire_many_owned(units);
-        acquired.is_ok_and(|more| {
-            granted.add(more);
-            true
-        })
+        self.large.try_take(bytes).map(|more| granted.large.add(more)).is_some()
     }
 
-    /// None: more than there is.
-    fn units_of(&self, bytes: usize) -> Option<u32> {
-        let units = bytes.div_ceil(UNIT_BYTES);
-        if units > self.units { None } else { u32::try_from(units).ok() }
+    /// Whether requests of ordinary size wait for memory.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.ordinary.is_wanted()
     }
 }
 
 impl Granted {
-    fn add(&mut self, more: OwnedSemaphorePermit) {
-        match &mut self.0 {
-            Some(permit) => permit.merge(more),
-            none => *none = Some(more),
-        }
+    /// The frame has arrived: an ordinary one is the log's to account for, or soon answered.
+    pub(super) fn arrived(&mut self) {
+        self.ordinary = Held::default();
     }
+}
+
+async fn within_patience(budget: &ByteBudget, bytes: usize) -> Option<Held> {
+    tokio::time::timeout(PATIENCE, budget.take(bytes)).await.ok().flatten()
 }
 
 #[cfg(test)]
@@ -105,5 +116,16 @@ mod tests {
         assert_eq!(begun.elapsed(), PATIENCE);
         assert!(!budget.grow(&mut Granted::default(), MIB + 1).await);
         assert_eq!(begun.elapsed(), PATIENCE, "what can never be had is refused at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_requests_keep_no_ordinary_one_out() {
+        let budget = RequestBudget::new(ByteSize::mib(4));
+        let large = [budget.begin(90 * MIB).await, budget.begin(3 * MIB).await];
+        assert!(large.iter().all(Option::is_some) && budget.begin(3 * MIB).await.is_none());
+        let mut ordinary = budget.begin(2 * MIB).await.expect("they have memory of their own");
+        assert!(budget.begin(20_000).await.is_none(), "which is bounded, too");
+        ordinary.arrived();
+        assert!(budget.begin(20_000).await.is_some());
     }
 }

@@ -1,28 +1,29 @@
 //! Reads request frames: a 4-byte length, then so many bytes. Nothing is copied but the first few KiB of a large frame.
 //!
-//! An idle connection holds no buffer. A frame's buffer grows with what has arrived, never with what was claimed.
-//!
-//! The first 2 MiB of a frame take nothing from the request budget, so that frames of ordinary size are never kept out by large
-//! ones that others began and do not end; `max.connections` bounds what they hold.
+//! An idle connection holds no buffer. A large frame's buffer grows with what has arrived, never with what was claimed; frames
+//! of less than 16 KiB need no part of the request budget, all others do (`server::budget`).
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::{Instant, sleep_until};
 
-use super::budget::{FREE_BYTES, Granted, RequestBudget};
-use super::buffers::{self, Buffer, FrameBuffers};
+use super::budget::{Granted, ORDINARY_BYTES, RequestBudget};
+use super::buffers::{Buffer, FrameBuffers};
 
 /// What one read of small frames asks for, at most.
 const READ_BYTES: usize = 16 << 10;
 /// And at first. Blocks of 16 KiB lie on few places of a processor's caches.
 const FIRST_READ_BYTES: usize = 2 << 10;
-/// Frames up to this size get their whole buffer at once.
-const TRUSTED_BYTES: usize = buffers::LARGEST;
+/// A frame of ordinary size that has not arrived within this, from when it had memory, is given up where others wait for
+/// memory: it may be one that never ends.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(3);
 const LENGTH_BYTES: usize = 4;
 
 /// Why reading ended.
@@ -36,6 +37,8 @@ pub(super) enum FrameError {
     Length { length: i32, max: usize },
     #[error("no memory for a frame of {length} bytes")]
     NoMemory { length: usize },
+    #[error("{arrived} of a frame's {length} bytes came in time, and others wait for its memory")]
+    Late { arrived: usize, length: usize },
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -45,6 +48,16 @@ pub(super) enum FrameError {
 pub(super) struct Frame {
     pub(super) bytes: Bytes,
     pub(super) granted: Granted,
+}
+
+/// What the first bytes say.
+enum Begun {
+    /// A frame that has wholly arrived.
+    Frame(Frame),
+    /// One that takes a buffer and memory of its own.
+    Large { length: usize },
+    /// More is to be read.
+    Not,
 }
 
 /// A large frame on its way in.
@@ -85,18 +98,17 @@ impl FrameReader {
             if self.partial.is_some() {
                 return self.finish_partial().await;
             }
-            if let Some(frame) = self.take_small()? {
-                return Ok(frame);
-            }
-            if self.partial.is_none() {
-                poll_fn(|context| self.fill_small(context)).await?;
+            match self.take_small()? {
+                Begun::Frame(frame) => return Ok(frame),
+                Begun::Large { length } => self.begin_partial(length).await?,
+                Begun::Not => poll_fn(|context| self.fill_small(context)).await?,
             }
         }
     }
 
-    /// Takes a frame that has wholly arrived, or starts a large one.
-    fn take_small(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(prefix) = self.small.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+    /// Takes a frame that has wholly arrived.
+    fn take_small(&mut self) -> Result<Begun, FrameError> {
+        let Some(prefix) = self.small.first_chunk::<LENGTH_BYTES>() else { return Ok(Begun::Not) };
         let claimed = i32::from_be_bytes(*prefix);
         let length = usize::try_from(claimed)
             .ok()
@@ -106,20 +118,25 @@ impl FrameReader {
         if self.small.len() >= whole {
             self.small.advance(LENGTH_BYTES);
             let bytes = self.small.split_to(length).freeze();
-            return Ok(Some(Frame { bytes, granted: Granted::default() }));
+            return Ok(Begun::Frame(Frame { bytes, granted: Granted::default() }));
         }
         if whole > READ_BYTES {
-            self.read_bytes = FIRST_READ_BYTES;
-            self.small.advance(LENGTH_BYTES);
-            let arrived = self.small.split();
-            self.small = BytesMut::new();
-            let mut buffer = self.buffers.take(length.min(TRUSTED_BYTES));
-            buffer.bytes_mut().extend_from_slice(&arrived);
-            self.partial = Some(Partial { length, buffer, granted: Granted::default() });
-        } else {
-            self.small.reserve((whole - self.small.len()).max(self.read_bytes));
+            return Ok(Begun::Large { length });
         }
-        Ok(None)
+        self.small.reserve((whole - self.small.len()).max(self.read_bytes));
+        Ok(Begun::Not)
+    }
+
+    /// Gives a large frame memory, and what has arrived of it a buffer.
+    async fn begin_partial(&mut self, length: usize) -> Result<(), FrameError> {
+        let granted = self.budget.begin(length).await.ok_or(FrameError::NoMemory { length })?;
+        self.read_bytes = FIRST_READ_BYTES;
+        self.small.advance(LENGTH_BYTES);
+        let mut buffer = self.buffers.take(length.min(ORDINARY_BYTES));
+        buffer.bytes_mut().extend_from_slice(&self.small);
+        self.small = BytesMut::new();
+        self.partial = Some(Partial { length, buffer, granted });
+        Ok(())
     }
 
     /// Reads once into the buffer for small frames. It is there only from when there is something to read.
@@ -150,24 +167,36 @@ impl FrameReader {
 
     async fn finish_partial(&mut self) -> Result<Frame, FrameError> {
         let partial = self.partial.as_mut().expect("the caller looked");
+        let length = partial.length;
         let buffer = partial.buffer.bytes_mut();
-        while buffer.len() < partial.length {
-            let missing = partial.length - buffer.len();
+        let mut late = pin!(sleep_until(Instant::now() + ARRIVES_WITHIN));
+        while buffer.len() < length {
+            let missing = length - buffer.len();
             if buffer.capacity() == buffer.len() {
                 // What has arrived doubles: a claim of 100 MiB costs 2 MiB until 2 MiB are here.
                 let more = missing.min(buffer.len());
                 if !self.budget.grow(&mut partial.granted, more).await {
-                    return Err(FrameError::NoMemory { length: partial.length });
+                    return Err(FrameError::NoMemory { length });
                 }
                 buffer.reserve_exact(more);
             }
             let mut limited = (&mut self.socket).take(missing as u64);
-            if limited.read_buf(buffer).await? == 0 {
-                return Err(FrameError::Truncated);
+            tokio::select! {
+                biased;
+                read = limited.read_buf(buffer) => match read? {
+                    0 => return Err(FrameError::Truncated),
+                    _ => {}
+                },
+                () = late.as_mut() => {
+                    if length <= ORDINARY_BYTES && self.budget.is_wanted() {
+                        return Err(FrameError::Late { arrived: buffer.len(), length });
+                    }
+                    late.as_mut().reset(Instant::now() + ARRIVES_WITHIN);
+                }
             }
         }
-        let Partial { buffer, granted, length } = self.partial.take().expect("it was there");
-        debug_assert!(length <= FREE_BYTES || buffer.as_ref().len() == length);
+        let Partial { buffer, mut granted, .. } = self.partial.take().expect("it was there");
+        granted.arrived();
         Ok(Frame { bytes: buffer.freeze(), granted })
     }
 }

@@ -20,6 +20,9 @@ const MIB: u64 = 1 << 20;
 /// How long a well-behaved request may take while others misbehave, on a busy machine.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Ample for two turns of those that wait.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(20);
+
 /// Twice what a client that takes nothing is given where memory is short.
 const DEAF_CLOSED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -281,6 +284,46 @@ fn clients_that_never_read_are_closed_where_memory_is_short() {
         std::thread::sleep(Duration::from_millis(100));
     }
     drop(deaf);
+}
+
+/// Each sends two megabytes but for the last byte. There is memory for six of them at a time.
+#[test]
+fn requests_that_never_end_hold_no_more_than_the_budget_and_no_place_for_long() {
+    const COUNT: usize = 18;
+    let broker = Broker::thalweg_on(&["queued.max.request.bytes=25165824"], |_| {});
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    create_topic(&mut talk, "large", 1, &[]);
+    let before = resident(&broker);
+    let begun = [claim(2_000_000, 0, 9), vec![1; 1_999_989]].concat();
+    let mut held = Vec::new();
+    for _ in 0..COUNT {
+        let mut stream = connect(broker.address);
+        stream.set_write_timeout(Some(Duration::from_millis(50))).expect("a time-out above zero");
+        // What the broker does not read lies in the kernel's buffers, or is not sent.
+        let _ = stream.write_all(&begun);
+        held.push(stream);
+    }
+    assert_serves(&mut talk, "served");
+    assert_resident_below(&broker, before + 2 * 12 * MIB);
+    // They wait for each other's memory, which none has for longer than three seconds; the last six are in nobody's way yet.
+    let start = Instant::now();
+    while held.iter_mut().map(is_closed).filter(|closed| *closed).count() < COUNT - 6 {
+        assert!(start.elapsed() < GIVEN_UP_WITHIN, "requests that never end keep their memory");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let start = Instant::now();
+    fill(&mut talk, "large", 10);
+    assert!(start.elapsed() < SERVED_WITHIN, "an ordinary client waited {:?}", start.elapsed());
+}
+
+/// Whether the broker has closed it.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a socket");
+    match stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    }
 }
 
 #[test]
