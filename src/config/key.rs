@@ -83,6 +83,13 @@ pub enum Kind {
         /// The greatest allowed.
         max: i64,
     },
+    /// A whole number, or -1 for a default that depends on something else.
+    IntOrDefault {
+        /// The least allowed.
+        min: i64,
+        /// The greatest allowed.
+        max: i64,
+    },
     /// Bytes, plain or with a unit (`64KiB`); -1 where the least allowed is -1.
     Bytes {
         /// The least allowed.
@@ -144,7 +151,7 @@ pub struct Key {
 pub enum Value {
     /// Of [`Kind::Bool`].
     Bool(bool),
-    /// Of [`Kind::Int`], [`Kind::Bytes`] and [`Kind::Millis`].
+    /// Of [`Kind::Int`], [`Kind::IntOrDefault`], [`Kind::Bytes`] and [`Kind::Millis`].
     Int(i64),
     /// Of [`Kind::Ratio`].
     Ratio(f64),
@@ -191,7 +198,10 @@ impl Kind {
                 "false" => Ok(Value::Bool(false)),
                 _ => Err("is neither true nor false".to_owned()),
             },
-            Self::Int { min, max } => bounded(whole(text)?, scale, (min, max)).map(Value::Int),
+            Self::IntOrDefault { .. } if text == "-1" => Ok(Value::Int(-1)),
+            Self::Int { min, max } | Self::IntOrDefault { min, max } => {
+                bounded(whole(text)?, scale, (min, max)).map(Value::Int)
+            }
             Self::Bytes { min, max } => bounded(bytes(text)?, scale, (min, max)).map(Value::Int),
             Self::Millis { min, max } => {
                 // A number with a unit of its own is not in Kafka's unit.
@@ -226,6 +236,9 @@ impl Kind {
         match self {
             Self::Bool => "true or false".to_owned(),
             Self::Int { min, max } => format!("number, {}", range(min, max, |n| n.to_string())),
+            Self::IntOrDefault { min, max } => {
+                format!("number, {}, or -1 (the default)", range(min, max, |n| n.to_string()))
+            }
             Self::Bytes { min, max } => format!("bytes, {}", range(min, max, show_bytes)),
             Self::Millis { min, max } => format!("milliseconds, {}", range(min, max, show_millis)),
             Self::Ratio => "number, 0 to 1".to_owned(),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::key::Kind::{self, Bytes};
-use super::key::{Key, Section, int_from};
+use super::key::Kind::{self, Bytes, Millis};
+use super::key::{Key, Section};
 use super::load::Values;
 use crate::base::units::ByteSize;
 
@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::kafkas(
         Section::Log,
         "producer.id.expiration.ms",
-        int_from(1),
+        Millis { min: 1, max: i32::MAX as i64 },
         "86400000",
         "A producer that wrote nothing to a partition for so long is forgotten there, and with it what tells its duplicates.",
     ),

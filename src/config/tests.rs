@@ -40,8 +40,10 @@ fn defaults_are_valid_and_names_are_unique() {
 #[test]
 fn every_bound_fits_its_type() {
     for key in keys() {
-        let (Kind::Int { min, max } | Kind::Bytes { min, max } | Kind::Millis { min, max }) =
-            key.kind
+        let (Kind::Int { min, max }
+        | Kind::IntOrDefault { min, max }
+        | Kind::Bytes { min, max }
+        | Kind::Millis { min, max }) = key.kind
         else {
             continue;
         };

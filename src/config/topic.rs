@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::key::Kind::{self, Bool, Bytes, Int, Millis, OneOf, Ratio, SomeOf};
+use super::key::Kind::{self, Bool, Bytes, Int, IntOrDefault, Millis, OneOf, Ratio, SomeOf};
 use super::key::{Key, Section, int_bytes, int_from, millis_from};
 use super::load::Values;
 use crate::base::units::ByteSize;
@@ -140,9 +140,9 @@ pub(super) const KEYS: &[Key] = &[
     .of_topics("compression.type"),
     kafkas(
         "compression.gzip.level",
-        Int { min: -1, max: 9 },
+        IntOrDefault { min: 1, max: 9 },
         "-1",
-        "The level of gzip, where the broker compresses.",
+        "The level of gzip, where the broker compresses; by default the codec's own, 6.",
     )
     .of_topics("compression.gzip.level"),
     kafkas(

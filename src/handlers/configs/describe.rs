@@ -335,8 +335,15 @@ fn type_of(kind: Kind) -> Type {
     match kind {
         Kind::Bool => Type::Boolean,
         Kind::Int { max, .. } if max == i64::from(i16::MAX) => Type::Short,
-        Kind::Int { max, .. } | Kind::Bytes { max, .. } | Kind::Millis { max, .. } => {
-            if max <= i64::from(i32::MAX) { Type::Int } else { Type::Long }
+        Kind::Int { max, .. }
+        | Kind::IntOrDefault { max, .. }
+        | Kind::Bytes { max, .. }
+        | Kind::Millis { max, .. } => {
+            if max <= i64::from(i32::MAX) {
+                Type::Int
+            } else {
+                Type::Long
+            }
         }
         Kind::Ratio => Type::Double,
         Kind::Text | Kind::Name { .. } | Kind::OneOf(_) | Kind::Address | Kind::AddressOrNone => {
