@@ -4,6 +4,7 @@
 //! appeared, content when the file was synced; of the rest any part may survive too.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::disk::{Disk, Entry, Facts, Failure};
+use super::disk::{self, Disk, Facts, Failure};
 use crate::base::clock::SharedClock;
 use crate::base::rng::Rng;
 
@@ -32,10 +33,20 @@ struct State {
     full: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Node {
-    File { content: Bytes, synced: Bytes, modified: Duration },
-    Dir { names: BTreeMap<String, u64>, synced: BTreeMap<String, u64> },
+    File {
+        content: Bytes,
+        synced: Bytes,
+        modified: Duration,
+        /// How many entries say its name, be it now or after a crash. Without one it takes no space.
+        links: usize,
+    },
+    Dir {
+        names: BTreeMap<String, u64>,
+        /// What a crash would leave under each name that changed since the last sync.
+        unsynced: BTreeMap<String, Option<u64>>,
+    },
 }
 
 const ROOT: u64 = 0;
@@ -58,9 +69,12 @@ impl TestDisk {
             match node {
                 Node::File { content, synced, .. } if survives() => *synced = content.clone(),
                 Node::File { content, synced, .. } => *content = synced.clone(),
-                Node::Dir { names, synced } => {
-                    *synced = after_crash(names, synced, &survives);
-                    *names = synced.clone();
+                Node::Dir { names, unsynced } => {
+                    for (name, synced) in std::mem::take(unsynced) {
+                        if names.get(&name) != synced.as_ref() && !survives() {
+                            put(names, name, synced);
+                        }
+                    }
                 }
             }
         }
@@ -103,24 +117,17 @@ impl TestDisk {
     }
 }
 
-/// For each name: as it is now where a draw lets the change survive, else as it was synced.
-fn after_crash(
-    now: &BTreeMap<String, u64>,
-    synced: &BTreeMap<String, u64>,
-    survives: &dyn Fn() -> bool,
-) -> BTreeMap<String, u64> {
-    let mut all: BTreeMap<&String, ()> = BTreeMap::new();
-    all.extend(now.keys().chain(synced.keys()).map(|name| (name, ())));
-    let pick = |name: &String| {
-        let (now, synced) = (now.get(name), synced.get(name));
-        if now == synced || survives() { now } else { synced }
-    };
-    all.into_keys().filter_map(|name| Some((name.clone(), *pick(name)?))).collect()
+/// Gives back what the name stood for before.
+fn put(names: &mut BTreeMap<String, u64>, name: String, inode: Option<u64>) -> Option<u64> {
+    match inode {
+        Some(inode) => names.insert(name, inode),
+        None => names.remove(&name),
+    }
 }
 
 impl Node {
     fn empty_dir() -> Self {
-        Self::Dir { names: BTreeMap::new(), synced: BTreeMap::new() }
+        Self::Dir { names: BTreeMap::new(), unsynced: BTreeMap::new() }
     }
 }
 
@@ -137,23 +144,47 @@ impl State {
         Ok(at)
     }
 
-    fn names(&mut self, dir: &Path) -> io::Result<&mut BTreeMap<String, u64>> {
-        let inode = self.find(dir)?;
-        match self.nodes.get_mut(&inode) {
-            Some(Node::Dir { names, .. }) => Ok(names),
-            _ => Err(ErrorKind::NotADirectory.into()),
+    /// Makes a name stand for `inode`, or for nothing.
+    fn set_name(&mut self, path: &Path, inode: Option<u64>) -> io::Result<()> {
+        let (dir, name) = split(path)?;
+        let dir = self.find(&dir)?;
+        let Some(Node::Dir { names, unsynced }) = self.nodes.get_mut(&dir) else {
+            return Err(ErrorKind::NotADirectory.into());
+        };
+        let before = put(names, name.clone(), inode);
+        let dropped = match unsynced.entry(name) {
+            // A crash brings it back.
+            Entry::Vacant(entry) => {
+                entry.insert(before);
+                None
+            }
+            Entry::Occupied(_) => before,
+        };
+        if let Some(Node::File { links, .. }) = inode.and_then(|inode| self.nodes.get_mut(&inode)) {
+            *links += 1;
         }
+        self.unlink(dropped);
+        Ok(())
     }
 
     /// Puts a name into its directory; it must not be there.
     fn add_name(&mut self, path: &Path, inode: u64) -> io::Result<()> {
-        let (dir, name) = split(path)?;
-        let names = self.names(&dir)?;
-        if names.contains_key(&name) {
-            return Err(ErrorKind::AlreadyExists.into());
+        match self.find(path) {
+            Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.set_name(path, Some(inode)),
+            Err(error) => Err(error),
         }
-        names.insert(name, inode);
-        Ok(())
+    }
+
+    /// One entry less says the name of a file.
+    fn unlink(&mut self, inode: Option<u64>) {
+        let Some(inode) = inode else { return };
+        if let Some(Node::File { links, .. }) = self.nodes.get_mut(&inode) {
+            *links -= 1;
+            if *links == 0 {
+                self.nodes.remove(&inode);
+            }
+        }
     }
 
     fn add_node(&mut self, path: &Path, node: Node) -> io::Result<()> {
@@ -161,9 +192,12 @@ impl State {
             return Err(ErrorKind::StorageFull.into());
         }
         let inode = self.next_inode;
-        self.add_name(path, inode)?;
-        self.next_inode += 1;
         self.nodes.insert(inode, node);
+        if let Err(error) = self.add_name(path, inode) {
+            self.nodes.remove(&inode);
+            return Err(error);
+        }
+        self.next_inode += 1;
         Ok(())
     }
 
@@ -175,40 +209,30 @@ impl State {
         }
         match self.nodes.get_mut(&inode) {
             Some(Node::File { content, synced, .. }) => *synced = content.clone(),
-            Some(Node::Dir { names, synced }) => {
-                let before = std::mem::replace(synced, names.clone());
-                let gone =
-                    before.into_iter().filter(|(name, inode)| synced.get(name) != Some(inode));
-                let gone: Vec<u64> = gone.map(|(_, inode)| inode).collect();
-                gone.into_iter().for_each(|inode| self.forget_nameless(inode));
+            Some(Node::Dir { unsynced, .. }) => {
+                let before = std::mem::take(unsynced);
+                before.into_values().for_each(|inode| self.unlink(inode));
             }
             None => {}
         }
         Ok(())
     }
 
-    /// What has no name left, now or after a crash, takes no space.
-    fn forget_nameless(&mut self, inode: u64) {
-        let names_it = |node: &Node| match node {
-            Node::Dir { names, synced } => {
-                names.values().chain(synced.values()).any(|at| *at == inode)
-            }
-            Node::File { .. } => false,
-        };
-        if !self.nodes.values().any(names_it) {
-            self.nodes.remove(&inode);
-        }
-    }
-
+    /// After a crash: files that no name leads to are gone, those of others are counted anew.
     fn forget_unreachable(&mut self) {
-        let mut reached = BTreeMap::new();
+        let mut reached: BTreeMap<u64, Node> = BTreeMap::new();
         let mut todo = vec![ROOT];
         while let Some(inode) = todo.pop() {
-            let Some(node) = self.nodes.remove(&inode) else { continue };
-            if let Node::Dir { names, .. } = &node {
-                todo.extend(names.values());
+            if let Some(mut node) = self.nodes.remove(&inode) {
+                match &mut node {
+                    Node::Dir { names, .. } => todo.extend(names.values()),
+                    Node::File { links, .. } => *links = 0,
+                }
+                reached.insert(inode, node);
             }
-            reached.insert(inode, node);
+            if let Some(Node::File { links, .. }) = reached.get_mut(&inode) {
+                *links += 1;
+            }
         }
         self.nodes = reached;
     }
@@ -240,7 +264,7 @@ impl Disk for TestDisk {
     fn create_new(&self, path: &Path) -> io::Result<()> {
         let (content, synced) = (Bytes::new(), Bytes::new());
         let modified = self.now();
-        self.state().add_node(path, Node::File { content, synced, modified })
+        self.state().add_node(path, Node::File { content, synced, modified, links: 0 })
     }
 
     fn write_at(&self, path: &Path, offset: u64, pieces: &[Bytes]) -> io::Result<()> {
@@ -274,16 +298,14 @@ impl Disk for TestDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         let inode = state.find(from)?;
-        let ((from_dir, from_name), (to_dir, to_name)) = (split(from)?, split(to)?);
-        state.names(&to_dir)?.insert(to_name, inode);
-        state.names(&from_dir)?.remove(&from_name);
-        Ok(())
+        state.set_name(to, Some(inode))?;
+        state.set_name(from, None)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let (dir, name) = split(path)?;
         let mut state = self.state();
-        state.names(&dir)?.remove(&name).map(drop).ok_or_else(|| ErrorKind::NotFound.into())
+        state.find(path)?;
+        state.set_name(path, None)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -315,13 +337,15 @@ impl Disk for TestDisk {
         }
     }
 
-    fn entries(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let mut state = self.state();
-        let names = state.names(dir)?.clone();
+    fn entries(&self, dir: &Path) -> io::Result<Vec<disk::Entry>> {
+        let state = self.state();
+        let Some(Node::Dir { names, .. }) = state.nodes.get(&state.find(dir)?) else {
+            return Err(ErrorKind::NotADirectory.into());
+        };
         let is_dir = |inode: &u64| matches!(state.nodes.get(inode), Some(Node::Dir { .. }));
         Ok(names
             .iter()
-            .map(|(name, inode)| Entry { name: name.clone(), is_dir: is_dir(inode) })
+            .map(|(name, inode)| disk::Entry { name: name.clone(), is_dir: is_dir(inode) })
             .collect())
     }
 }
