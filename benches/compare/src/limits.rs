@@ -1,8 +1,10 @@
 //! What the machine itself can do, measured in the same run: the figures beside which a broker's stand.
 
 mod s3;
+mod trip;
 
 pub use s3::{make_bucket, stamp};
+pub use trip::Trip;
 
 use std::{
     fs::File,
@@ -41,6 +43,8 @@ pub struct Limits {
     pub put_rate: f64,
     /// 8 MiB GETs from the emulator, two connections, MB/s.
     pub get_rate: f64,
+    /// A request and its answer over the loopback.
+    pub trip: Trip,
 }
 
 /// Sends 2 GiB over one connection, out of a buffer of `from` bytes: MB/s, and each side's CPU-seconds per GiB.
@@ -95,6 +99,7 @@ impl Limits {
         (_, limits.tail_send_cpu, _) = loopback(64 << 20)?;
         limits.crc();
         limits.disk(directory)?;
+        limits.trip = Trip::measure()?;
         if emulator.exists() {
             let emulator = Emulator::start(emulator, directory, "zero")?;
             (limits.put_rate, limits.get_rate) = s3::rates(emulator.address())?;
@@ -105,6 +110,16 @@ impl Limits {
     /// What a broker cannot avoid for each GiB produced: to receive it and to check it.
     pub fn produce_cpu(&self) -> f64 {
         self.loopback_receive_cpu + self.crc_cpu
+    }
+
+    /// The same for a GiB that each of so many subscriptions then reads from its tail.
+    pub fn relay_cpu(&self, subscriptions: usize) -> f64 {
+        self.produce_cpu() + subscriptions as f64 * self.tail_send_cpu
+    }
+
+    /// MB/s of values that can come in and go out to so many subscriptions over one loopback.
+    pub fn relay_rate(&self, subscriptions: usize) -> f64 {
+        self.loopback_rate / (1 + subscriptions) as f64
     }
 
     fn crc(&mut self) {

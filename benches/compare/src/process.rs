@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{Signal, kill},
+    },
     unistd::Pid,
 };
 
@@ -197,6 +200,13 @@ impl Drop for Scratch {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// As many open files as the system allows, for rows of thousands of connections: children inherit it.
+pub fn raise_file_limit() -> anyhow::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+        .context("could not raise the limit of open files")
 }
 
 /// Ends every child and the run on Ctrl-C and SIGTERM.

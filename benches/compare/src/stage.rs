@@ -185,6 +185,14 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// The same for several.
+    pub fn drop_topics(&mut self, system: System, topics: &[String]) -> anyhow::Result<()> {
+        let mut admin = Admin::open(&self.address(system))?;
+        topics.iter().try_for_each(|topic| admin.delete(topic))?;
+        self.settle();
+        Ok(())
+    }
+
     /// Waits until every process of the row is quiet, at most 10 s.
     pub fn settle(&self) -> bool {
         let brokers = self.brokers.values().map(Broker::pid);

@@ -108,6 +108,7 @@ impl Volume {
     fn send(&self, producer: &Producer, records: Range<u64>) -> anyhow::Result<()> {
         const CHUNK: usize = 1_000;
         let values = payload::pool(self.value_bytes);
+        let partitions = self.partitions as u64;
         let mut scratch = Vec::with_capacity(CHUNK);
         let mut sent = records.start;
         let began = Instant::now();
@@ -119,9 +120,11 @@ impl Volume {
             }
             let count = (records.end - sent).min(CHUNK as u64);
             let chunk: Vec<Record> = (sent..sent + count)
-                .map(|number| Record {
-                    partition: (number % self.partitions as u64) as i32,
-                    value: values[number as usize % values.len()],
+                .map(|number| {
+                    let (partition, turn) = (number % partitions, number / partitions);
+                    // All values in turn in each partition: with a few of them again and again a codec would have an easy life.
+                    let value = values[turn as usize % values.len()];
+                    Record { partition: partition as i32, value }
                 })
                 .collect();
             producer.send_batch(&chunk, &mut scratch)?;

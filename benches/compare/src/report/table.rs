@@ -48,10 +48,11 @@ impl Report {
     }
 
     fn limits_text(&self) -> String {
-        let limits = &self.limits;
+        let (limits, trip) = (&self.limits, &self.limits.trip);
         format!(
             "\nThe machine: loopback {:.0} MB/s (CPU-s/GiB: send {:.2}, of 64 MiB {:.2}, receive {:.2}); CRC-32C {:.0} MB/s; \
-             synced 8 MiB writes {:.0} MB/s; emulator PUT {:.0} MB/s, GET {:.0} MB/s.\n",
+             synced 8 MiB writes {:.0} MB/s; emulator PUT {:.0} MB/s, GET {:.0} MB/s. A bare round trip over the loopback: of 64 connections {:.0} k/s, {:.1} us of \
+             the answering side's CPU, p50 {:.2}, p99 {:.2} ms; of one alone p50 {:.3}, p99 {:.3}, p99.9 {:.3} ms.\n",
             limits.loopback_rate,
             limits.loopback_send_cpu,
             limits.tail_send_cpu,
@@ -60,6 +61,13 @@ impl Report {
             limits.disk_rate,
             limits.put_rate,
             limits.get_rate,
+            trip.rate,
+            trip.cpu_us,
+            trip.crowd_ms[0],
+            trip.crowd_ms[1],
+            trip.alone_ms[0],
+            trip.alone_ms[1],
+            trip.alone_ms[2],
         )
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use super::{CPU, Measured, RATE, Row};
 use crate::{
     load::{
-        paced::{Paced, producer_settings as paced_settings},
+        paced::{Clients, Paced, producer_settings as paced_settings},
         throughput::{Volume, consumer_settings, producer_settings},
     },
     report::{Better, Figure},
@@ -15,7 +15,7 @@ use crate::{
     system::System,
 };
 
-/// A backlog, read while more is written.
+/// A backlog of 1 KiB values, read while more is written to the same topic.
 struct Backlog {
     name: &'static str,
     about: &'static str,
@@ -24,28 +24,36 @@ struct Backlog {
     rate: u64,
 }
 
-/// A producer and a consumer at once, both at full speed.
-struct MaxRate;
+/// Half of what a store in memory of 4 GiB holds: what is written meanwhile is as much as a quarter.
+const TWO_GIB: u64 = 2 << 20;
+
+const ROWS: [Backlog; 3] = [
+    Backlog {
+        name: "catch-up",
+        about: "1 GiB of 1 KiB values in 1 partition is read while 10,000 more are written each second",
+        partitions: 1,
+        records: 1 << 20,
+        rate: 10_000,
+    },
+    Backlog {
+        name: "omb-backlog-1-topic-1-partition-1kb",
+        about: "OpenMessaging Benchmark: 1 topic, 1 partition, 1 KiB, 100,000 a second; 2 GiB behind instead of 100",
+        partitions: 1,
+        records: TWO_GIB,
+        rate: 100_000,
+    },
+    Backlog {
+        name: "omb-backlog-1-topic-16-partitions-1kb",
+        about: "OpenMessaging Benchmark: 1 topic, 16 partitions, 1 KiB, 100,000 a second; 2 GiB behind instead of 100",
+        partitions: 16,
+        records: TWO_GIB,
+        rate: 100_000,
+    },
+];
 
 /// The rows.
 pub(super) fn rows() -> Vec<Box<dyn Row>> {
-    vec![
-        Box::new(MaxRate),
-        Box::new(Backlog {
-            name: "catch-up",
-            about: "1 GiB of 1 KiB values in 1 partition is read while 10,000 more are written each second",
-            partitions: 1,
-            records: 1 << 20,
-            rate: 10_000,
-        }),
-        Box::new(Backlog {
-            name: "omb-backlog",
-            about: "OpenMessaging Benchmark's backlog, smaller: 1 topic, 16 partitions, 1 KiB, 1 GiB behind, 50,000 a second",
-            partitions: 16,
-            records: 1 << 20,
-            rate: 50_000,
-        }),
-    ]
+    ROWS.into_iter().map(|row| Box::new(row) as Box<dyn Row>).collect()
 }
 
 impl Row for Backlog {
@@ -58,6 +66,8 @@ impl Row for Backlog {
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
+        const CAUGHT_UP: Figure = Figure::new("caught up after", "s", Better::Lower, 2);
+        const ACHIEVED: Figure = Figure::new("produced meanwhile", "k/s", Better::Higher, 1);
         const P99: Figure = Figure::new("produce p99 meanwhile", "ms", Better::Lower, 2);
         stage.open(system, Place::Memory)?;
         let topic = stage.topic(system, self.partitions, &[])?;
@@ -70,91 +80,44 @@ impl Row for Backlog {
             records: stage.scaled(self.records),
         };
         volume.produce(&producer_settings(&address, "none", false))?;
-        let beside = stage.topic(system, self.partitions, &[])?;
         stage.settle();
-        // The producer writes to a topic of its own: the reader's end is then known, and the load on the broker the same.
+        let mut producer = paced_settings(&address);
+        producer.push(("queue.buffering.max.kbytes".to_owned(), "64000".to_owned()));
         let paced = Paced {
-            address: address.clone(),
-            topics: vec![beside.clone()],
+            producer,
+            consumer: consumer_settings(&address),
+            topics: vec![topic.clone()],
             partitions: self.partitions,
             value_bytes: 1_024,
             rate: self.rate,
             warm_up: Duration::from_secs(1),
-            duration: stage.seconds(5.0),
-            patience: Duration::from_secs(30),
-            producer: paced_settings(&address),
+            duration: stage.seconds(7.0),
+            patience: Duration::from_secs(60),
+            clients: Clients::ONE,
+            behind: volume.records,
         };
-        let settings = consumer_settings(&address);
-        let (done, send) = std::sync::mpsc::channel();
-        let metered = stage.metered(system, || {
-            paced.run(|| {
-                let consumed = volume.consume(&settings)?;
-                // The receiver lives until the load is over.
-                let _ = done.send(consumed);
-                Ok(())
-            })
-        })?;
-        let consumed = send.recv()?;
+        let metered = stage.metered(system, || paced.run(|| Ok(())))?;
         stage.drop_topic(system, &topic)?;
-        stage.drop_topic(system, &beside)?;
         let seen = &metered.result;
         ensure!(seen.failed.load(Ordering::Relaxed) == 0, "some records failed");
-        let written =
-            seen.acknowledged.load(Ordering::Relaxed) as f64 * 1_024.0 / (1u64 << 30) as f64;
-        let moved = consumed.gibibytes() + 2.0 * written;
+        let caught_up = seen.caught_up.get().context("the consumer never caught up")?;
+        let seconds = caught_up.after.as_secs_f64();
+        let rate = caught_up.records as f64 * 1_024.0 / 1e6 / seconds;
+        let gibibytes = |records: u64| records as f64 * 1_024.0 / (1u64 << 30) as f64;
+        let written = gibibytes(seen.acknowledged.load(Ordering::Relaxed));
+        let read = gibibytes(seen.consumed.load(Ordering::Relaxed));
+        let (limits, moved) = (stage.limits, written + read);
+        let cpu_limit = (written * limits.produce_cpu() + read * limits.tail_send_cpu) / moved;
+        let least = caught_up.records as f64 * 1_024.0 / 1e6 / limits.loopback_rate;
+        let (asked, achieved) = (self.rate as f64 / 1_000.0, seen.acknowledged_rate() / 1_000.0);
+        let p99 = seen.produce.quantile_ms(0.99);
+        let cpu = metered.reading.processes[0] / moved;
         Ok(vec![
-            Measured::beside(
-                RATE,
-                consumed.megabytes_per_second(),
-                stage.limits.loopback_rate,
-                "loopback",
-            ),
-            Measured::new(P99, seen.produce.quantile_ms(0.99)),
-            Measured::new(CPU, metered.reading.processes[0] / moved),
-        ])
-    }
-}
-
-impl Row for MaxRate {
-    fn name(&self) -> String {
-        "omb-max-rate-1-topic-16-partitions-1kb".to_owned()
-    }
-
-    fn about(&self) -> String {
-        "OpenMessaging Benchmark: 1 topic, 16 partitions, 1 KiB, one producer and one consumer as fast as they can".to_owned()
-    }
-
-    fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
-        const CONSUMED: Figure = Figure::new("consume rate", "MB/s", Better::Higher, 0);
-        stage.open(system, Place::Memory)?;
-        let topic = stage.topic(system, 16, &[])?;
-        let address = stage.address(system);
-        let volume = Volume {
-            address: address.clone(),
-            topic: topic.clone(),
-            partitions: 16,
-            value_bytes: 1_024,
-            records: stage.scaled(1 << 20),
-        };
-        let metered = stage.metered(system, || {
-            std::thread::scope(|scope| {
-                let consuming = scope.spawn(|| volume.consume(&consumer_settings(&address)));
-                let produced = volume.produce(&producer_settings(&address, "none", false))?;
-                let consumed = consuming.join().expect("the consumer does not panic")?;
-                anyhow::Ok((produced, consumed))
-            })
-        })?;
-        stage.drop_topic(system, &topic)?;
-        let (produced, consumed) = metered.result;
-        Ok(vec![
-            Measured::beside(
-                RATE,
-                produced.megabytes_per_second(),
-                stage.limits.loopback_rate / 2.0,
-                "half the loopback",
-            ),
-            Measured::new(CONSUMED, consumed.megabytes_per_second()),
-            Measured::new(CPU, metered.reading.processes[0] / produced.gibibytes()),
+            Measured::beside(RATE, rate, limits.loopback_rate, "loopback"),
+            Measured::beside(CAUGHT_UP, seconds, least, "loopback"),
+            Measured::beside(ACHIEVED, achieved, asked, "asked for"),
+            Measured::beside(P99, p99, limits.trip.alone_ms[1], "bare trip"),
+            Measured::beside(CPU, cpu, cpu_limit, "receive + CRC, send"),
         ])
     }
 }

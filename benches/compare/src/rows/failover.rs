@@ -94,8 +94,10 @@ impl Row for Failover {
         }
         let back = began.elapsed();
         let first = first.unwrap_or(back);
+        // One group after another, over one connection.
+        let asked = groups.len() as f64 * stage.limits.trip.alone_ms[0];
         Ok(vec![
-            Measured::new(BACK, back.as_secs_f64() * 1_000.0),
+            Measured::beside(BACK, back.as_secs_f64() * 1_000.0, asked, "a bare trip each"),
             Measured::new(FIRST, first.as_secs_f64() * 1_000.0),
             Measured::new(LOST, f64::from(lost)),
         ])

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Measured, Row};
 use crate::{
+    floor::{FIXED_100_MS, PutLatency, S3_STANDARD},
     load::{
         consumer_group::ConsumerGroup, group::Group, heartbeats::Heartbeats, requests::Repeated,
     },
@@ -18,6 +19,9 @@ use crate::{
 
 /// Members of each group whose heartbeats are measured.
 const MEMBERS: usize = 10;
+
+/// Connections of the rows that count commits, each with one in flight.
+const CONNECTIONS: usize = 64;
 
 /// Thalweg's store.
 struct Commits(Place);
@@ -37,6 +41,17 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
         Box::new(Converge),
         Box::new(Heartbeat),
     ]
+}
+
+impl Commits {
+    /// What a PUT of Thalweg's store takes, if it takes time: a commit waits for one at least.
+    fn put(&self) -> Option<PutLatency> {
+        match self.0 {
+            Place::Emulator("s3-standard") => Some(S3_STANDARD),
+            Place::Emulator(_) => Some(FIXED_100_MS),
+            _ => None,
+        }
+    }
 }
 
 impl Row for Commits {
@@ -68,7 +83,8 @@ impl Row for Commits {
         let address = stage.address(system);
         require(&address, system.name(), OFFSET_COMMIT)?;
         let topic = stage.topic(system, 1, &[])?;
-        let groups: Vec<String> = (0..64).map(|number| format!("{topic}-group-{number}")).collect();
+        let groups: Vec<String> =
+            (0..CONNECTIONS).map(|number| format!("{topic}-group-{number}")).collect();
         let mut connection = Groups::open(&address)?;
         groups.iter().try_for_each(|group| connection.commit(group, &topic, 1))?;
         let requests = groups.iter().map(|group| commit_request(group, &topic, 0, 7)).collect();
@@ -87,11 +103,22 @@ impl Row for Commits {
         let (p50, p99) = (latencies.quantile_ms(0.5), latencies.quantile_ms(0.99));
         running.stop()?;
         stage.drop_topic(system, &topic)?;
+        let trip = &stage.limits.trip;
+        let rate = answered / 1_000.0 / metered.seconds;
+        let cpu = metered.reading.processes[0] * 1e6 / answered;
+        let put = self.put();
+        let (rate_limit, of_rate) = put.map_or((trip.rate, "bare trips"), |PutLatency(put)| {
+            (CONNECTIONS as f64 / put[0], "64 a PUT")
+        });
+        let ([p50_limit, p99_limit], of_latency) = put
+            .map_or((trip.crowd_ms, "bare trip of 64"), |PutLatency([p50, p99, _])| {
+                ([p50, p99], "PUT")
+            });
         Ok(vec![
-            Measured::new(COMMITS, answered / 1_000.0 / metered.seconds),
-            Measured::new(PER_COMMIT, metered.reading.processes[0] * 1e6 / answered),
-            Measured::new(P50, p50),
-            Measured::new(P99, p99),
+            Measured::beside(COMMITS, rate, rate_limit, of_rate),
+            Measured::beside(PER_COMMIT, cpu, trip.cpu_us, "bare trip"),
+            Measured::beside(P50, p50, p50_limit, of_latency),
+            Measured::beside(P99, p99, p99_limit, of_latency),
         ])
     }
 }
@@ -127,9 +154,12 @@ impl Row for Rebalance {
         let (mut times, _) = stage.metered(system, || group.run())?.result;
         stage.drop_topic(system, &topic)?;
         times.sort_unstable();
+        // Each member sends JoinGroup and SyncGroup.
+        let limit = 2.0 * self.0 as f64 / stage.limits.trip.rate;
+        let (middle, last) = (times[times.len() / 2], times[times.len() - 1]);
         Ok(vec![
-            Measured::new(TIME, milliseconds(times[times.len() / 2])),
-            Measured::new(SLOWEST, milliseconds(times[times.len() - 1])),
+            Measured::beside(TIME, milliseconds(middle), limit, "2 bare trips each"),
+            Measured::beside(SLOWEST, milliseconds(last), limit, "2 bare trips each"),
         ])
     }
 }
@@ -172,9 +202,11 @@ impl Row for Converge {
         };
         let converged = stage.metered(system, || group.run(members))?.result;
         topics.iter().try_for_each(|topic| stage.drop_topic(system, topic))?;
+        // Each member hears of the last epoch by a heartbeat.
+        let limit = members as f64 / stage.limits.trip.rate;
         Ok(vec![
-            Measured::new(FORMED, milliseconds(converged.formed)),
-            Measured::new(JOINED, milliseconds(converged.joined)),
+            Measured::beside(FORMED, milliseconds(converged.formed), limit, "a bare trip each"),
+            Measured::beside(JOINED, milliseconds(converged.joined), limit, "a bare trip each"),
             Measured::new(MOVED, converged.moved as f64),
         ])
     }
@@ -220,10 +252,12 @@ impl Row for Heartbeat {
         };
         let metered = stage.metered(system, || heartbeats.run())?;
         let latencies = metered.result;
+        let trip = &stage.limits.trip;
+        let cpu = metered.reading.processes[0] * 1e6 / latencies.count() as f64;
         Ok(vec![
-            Measured::new(P50, latencies.quantile_ms(0.5)),
-            Measured::new(P99, latencies.quantile_ms(0.99)),
-            Measured::new(PER, metered.reading.processes[0] * 1e6 / latencies.count() as f64),
+            Measured::beside(P50, latencies.quantile_ms(0.5), trip.alone_ms[0], "bare trip"),
+            Measured::beside(P99, latencies.quantile_ms(0.99), trip.alone_ms[1], "bare trip"),
+            Measured::beside(PER, cpu, trip.cpu_us, "bare trip"),
         ])
     }
 }

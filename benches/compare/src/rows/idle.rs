@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 
 use super::{Measured, Row};
 use crate::{
+    process::raise_file_limit,
     report::{Better, Figure},
     stage::{Place, Stage},
     system::{Setup, System},
@@ -169,7 +170,7 @@ impl Row for Connections {
             Measured::new(RESIDENT, (after as f64 - before as f64) / 1_024.0 / wanted as f64),
             Measured::new(OPEN, open as f64),
             Measured::new(BUSY, busy * 100.0),
-            Measured::new(REQUEST, request),
+            Measured::beside(REQUEST, request, stage.limits.trip.alone_ms[0], "bare trip"),
         ])
     }
 }
@@ -185,11 +186,4 @@ fn still_open(stream: &TcpStream) -> bool {
     let mut byte = [0];
     stream.set_nonblocking(true).is_ok()
         && stream.peek(&mut byte).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-}
-
-fn raise_file_limit() -> anyhow::Result<()> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-        .context("could not raise the limit of open files")
 }

@@ -7,20 +7,18 @@ use anyhow::ensure;
 use super::{Measured, Row};
 use crate::{
     floor::{FIXED_100_MS, PutLatency, S3_EXPRESS, S3_STANDARD, floor, floor_of},
-    load::paced::{Paced, Seen, producer_settings},
+    load::paced::{Clients, Paced, Seen, consumer_settings, producer_settings},
     report::{Better, Figure},
     stage::{Place, Stage},
+    stats::Latencies,
     system::{Emulator, Put, System},
 };
 
-/// Topics and a rate; OpenMessaging Benchmark's workloads are of this form.
+/// A rate over a place.
 struct Latency {
     name: &'static str,
     about: &'static str,
     place: Place,
-    topics: usize,
-    partitions: i32,
-    rate: u64,
     /// Thalweg's flush budget in milliseconds; none: its default.
     flush_ms: Option<u64>,
     seconds: f64,
@@ -33,16 +31,13 @@ const PLAIN: Latency = Latency {
     name: "",
     about: "",
     place: Place::Memory,
-    topics: 1,
-    partitions: 1,
-    rate: 10_000,
     flush_ms: None,
     seconds: 10.0,
     least: Duration::from_secs(1),
     floor: None,
 };
 
-const ROWS: [Latency; 9] = [
+const ROWS: [Latency; 4] = [
     Latency { name: "latency-10k", about: "10,000 values of 1 KiB a second, 1 partition", ..PLAIN },
     Latency {
         name: "latency-s3-standard",
@@ -68,40 +63,6 @@ const ROWS: [Latency; 9] = [
         place: Place::Emulator("s3-express"),
         flush_ms: Some(5),
         floor: Some((S3_EXPRESS, 5.0)),
-        ..PLAIN
-    },
-    Latency {
-        name: "omb-1-topic-16-partitions-1kb",
-        about: "OpenMessaging Benchmark: 1 topic, 16 partitions, 1 KiB, 50,000 a second",
-        partitions: 16,
-        rate: 50_000,
-        ..PLAIN
-    },
-    Latency {
-        name: "omb-topic-scaling-1",
-        about: "1 topic of 1 partition, 20,000 a second in all",
-        rate: 20_000,
-        ..PLAIN
-    },
-    Latency {
-        name: "omb-topic-scaling-10",
-        about: "10 topics of 1 partition, 20,000 a second in all",
-        topics: 10,
-        rate: 20_000,
-        ..PLAIN
-    },
-    Latency {
-        name: "omb-topic-scaling-100",
-        about: "100 topics of 1 partition, 20,000 a second in all",
-        topics: 100,
-        rate: 20_000,
-        ..PLAIN
-    },
-    Latency {
-        name: "omb-topic-scaling-500",
-        about: "500 topics of 1 partition, 20,000 a second in all",
-        topics: 500,
-        rate: 20_000,
         ..PLAIN
     },
 ];
@@ -156,20 +117,21 @@ impl Row for Latency {
             .map(|flush| ("thalweg.flush.ms", flush.to_string()))
             .into_iter()
             .collect();
-        let topics: Vec<String> = (0..self.topics)
-            .map(|_| stage.topic(system, self.partitions, &configs))
-            .collect::<Result<_, _>>()?;
+        let topic = stage.topic(system, 1, &configs)?;
         stage.settle();
+        let address = stage.address(system);
         let load = Paced {
-            address: stage.address(system),
-            topics: topics.clone(),
-            partitions: self.partitions,
+            topics: vec![topic.clone()],
+            partitions: 1,
             value_bytes: 1_024,
-            rate: self.rate,
+            rate: 10_000,
             warm_up: Duration::from_secs(2),
             duration: stage.seconds(self.seconds).max(self.least),
             patience: Duration::from_secs(30),
-            producer: producer_settings(&stage.address(system)),
+            producer: producer_settings(&address),
+            consumer: consumer_settings(&address),
+            clients: Clients::ONE,
+            behind: 0,
         };
         let emulator = match self.place {
             Place::Emulator(profile) => Some(stage.emulator(profile)?.url.clone()),
@@ -185,31 +147,41 @@ impl Row for Latency {
             }
             _ => None,
         };
-        for topic in &topics {
-            stage.drop_topic(system, topic)?;
-        }
+        stage.drop_topic(system, &topic)?;
         let seen = &metered.result;
         ensure!(seen.failed.load(Ordering::Relaxed) == 0, "some records failed");
-        let mut measured = self.quantiles(seen, turn_floor);
+        let mut measured = self.quantiles(seen, stage, turn_floor);
         let gibibytes =
             seen.acknowledged.load(Ordering::Relaxed) as f64 * 1_024.0 / (1u64 << 30) as f64;
-        measured.push(Measured::new(super::CPU, metered.reading.processes[0] / gibibytes));
+        let cpu = metered.reading.processes[0] / gibibytes;
+        let limit = stage.limits.relay_cpu(1);
+        measured.push(Measured::beside(super::CPU, cpu, limit, "receive + CRC + send"));
         Ok(measured)
     }
 }
 
+/// Latencies to the acknowledgement and to the consumer, neither of which can be less than this limit.
+pub(super) fn latencies(seen: &Seen, (limit, what): ([f64; 3], &'static str)) -> Vec<Measured> {
+    let of = |figures: [Figure; 3], latencies: &Latencies| {
+        let values = QUANTILES.map(|quantile| latencies.quantile_ms(quantile));
+        let pairs = figures.into_iter().zip(values).zip(limit);
+        pairs
+            .map(|((figure, value), limit)| Measured::beside(figure, value, limit, what))
+            .collect::<Vec<_>>()
+    };
+    [of(PRODUCE, &seen.produce), of(END_TO_END, &seen.end_to_end)].concat()
+}
+
 impl Latency {
-    fn quantiles(&self, seen: &Seen, turn_floor: Option<[f64; 3]>) -> Vec<Measured> {
+    fn quantiles(
+        &self,
+        seen: &Seen,
+        stage: &Stage<'_>,
+        turn_floor: Option<[f64; 3]>,
+    ) -> Vec<Measured> {
         let floor = self.floor.map(|(put, flush)| floor(put, flush));
-        let mut measured = Vec::new();
-        for (index, quantile) in QUANTILES.into_iter().enumerate() {
-            let limit = floor.map_or(0.0, |floor| floor[index]);
-            let value = seen.produce.quantile_ms(quantile);
-            measured.push(Measured::beside(PRODUCE[index], value, limit, "floor"));
-        }
-        for (index, quantile) in QUANTILES.into_iter().enumerate() {
-            measured.push(Measured::new(END_TO_END[index], seen.end_to_end.quantile_ms(quantile)));
-        }
+        let trip = (stage.limits.trip.alone_ms, "bare trip");
+        let mut measured = latencies(seen, floor.map_or(trip, |floor| (floor, "floor")));
         for (figures, floor) in [(OVER_FLOOR, floor), (OVER_TURN_FLOOR, turn_floor)] {
             let Some(floor) = floor else { continue };
             for (index, figure) in figures.into_iter().enumerate() {

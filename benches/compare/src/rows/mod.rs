@@ -5,6 +5,8 @@ mod failover;
 mod groups;
 mod idle;
 mod latency;
+mod max_rate;
+mod omb;
 mod recovery;
 mod requests;
 mod store;
@@ -91,6 +93,8 @@ pub fn catalogue() -> Vec<Box<dyn Row>> {
     rows.extend(failover::rows());
     rows.extend(transactions::rows());
     rows.extend(latency::rows());
+    rows.extend(omb::rows());
+    rows.extend(max_rate::rows());
     rows.extend(backlog::rows());
     rows.extend(idle::rows());
     rows.extend(recovery::rows());

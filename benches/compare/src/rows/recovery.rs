@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use super::{Measured, Row};
 use crate::{
-    load::paced::{Paced, producer_settings},
+    load::paced::{Clients, Paced, consumer_settings, producer_settings},
     report::{Better, Figure},
     stage::{Place, Stage},
     system::{Setup, System},
@@ -52,7 +52,6 @@ impl Row for Recovery {
         let mut settings = producer_settings(&broker.address);
         settings.push(("message.timeout.ms".to_owned(), "1000".to_owned()));
         let load = Paced {
-            address: broker.address.clone(),
             topics: vec![topic.name.clone()],
             partitions: PARTITIONS,
             value_bytes: 1_024,
@@ -61,6 +60,9 @@ impl Row for Recovery {
             duration: Duration::from_secs(1),
             patience: Duration::ZERO,
             producer: settings,
+            consumer: consumer_settings(&broker.address),
+            clients: Clients::ONE,
+            behind: 0,
         };
         // The kill falls into the load's last second; what it then cannot deliver fails after one more.
         let seen = load.run(move || {

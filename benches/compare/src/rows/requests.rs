@@ -58,11 +58,14 @@ impl Row for Requests {
             (running.latencies().quantile_ms(0.5), running.latencies().quantile_ms(0.99));
         running.stop()?;
         stage.drop_topic(system, &topic)?;
+        let trip = &stage.limits.trip;
+        let cpu = metered.reading.processes[0] * 1e6 / answered;
+        let rate = answered / 1_000.0 / metered.seconds;
         Ok(vec![
-            Measured::new(PER_REQUEST, metered.reading.processes[0] * 1e6 / answered),
-            Measured::new(REQUESTS, answered / 1_000.0 / metered.seconds),
-            Measured::new(P50, p50),
-            Measured::new(P99, p99),
+            Measured::beside(PER_REQUEST, cpu, trip.cpu_us, "bare trip"),
+            Measured::beside(REQUESTS, rate, trip.rate, "bare trips"),
+            Measured::beside(P50, p50, trip.crowd_ms[0], "bare trip of 64"),
+            Measured::beside(P99, p99, trip.crowd_ms[1], "bare trip of 64"),
         ])
     }
 }
@@ -86,6 +89,8 @@ impl Row for Window {
         const EFFICIENCY: Figure = Figure::new("efficiency", "of 1", Better::Higher, 3);
         const RATE: Figure = Figure::new("rate", "MB/s", Better::Neither, 1);
         const ACK: Figure = Figure::new("ack p50", "ms", Better::Neither, 1);
+        const PUT_MS: f64 = 100.0;
+        const BATCH_MEGABYTES: f64 = 1.0;
         stage.open(system, Place::Emulator("fixed:100ms"))?;
         let topic = stage.topic(system, 1, &[])?;
         let address = stage.address(system);
@@ -94,10 +99,11 @@ impl Row for Window {
             .metered(system, || window::run(&address, &topic, Duration::from_secs(1), duration))?;
         stage.drop_topic(system, &topic)?;
         let window = metered.result;
+        let full = IN_FLIGHT as f64 * BATCH_MEGABYTES * 1_000.0 / PUT_MS;
         Ok(vec![
             Measured::beside(EFFICIENCY, window.efficiency, 1.0, "a full window"),
-            Measured::new(RATE, window.megabytes_per_second),
-            Measured::new(ACK, window.ack_p50_ms),
+            Measured::beside(RATE, window.megabytes_per_second, full, "a window a PUT"),
+            Measured::beside(ACK, window.ack_p50_ms, PUT_MS, "PUT"),
         ])
     }
 }

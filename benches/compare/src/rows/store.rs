@@ -4,7 +4,8 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Measured, Row};
 use crate::{
-    load::paced::{Paced, Seen, producer_settings},
+    floor::{S3_STANDARD, floor},
+    load::paced::{Clients, Paced, Seen, consumer_settings, producer_settings},
     report::{Better, Figure},
     stage::{Place, Stage},
     system::{Emulator, System},
@@ -12,6 +13,8 @@ use crate::{
 };
 
 const STANDARD: Place = Place::Emulator("s3-standard");
+/// Thalweg's default flush budget.
+const FLUSH_MS: f64 = 100.0;
 const LOST: Figure = Figure::new("acknowledged records lost", "records", Better::Lower, 0);
 
 /// PUTs for each GiB of first writes.
@@ -45,7 +48,9 @@ fn load(stage: &Stage<'_>, topic: &str, rate: u64, duration: Duration) -> Paced 
     let address = stage.address(System::Thalweg);
     Paced {
         producer: producer_settings(&address),
-        address,
+        consumer: consumer_settings(&address),
+        clients: Clients::ONE,
+        behind: 0,
         topics: vec![topic.to_owned()],
         partitions: 16,
         value_bytes: 1_024,
@@ -123,7 +128,7 @@ impl Row for Puts {
             Measured::new(PUTS, statement.requests("put") as f64 / gibibytes),
             Measured::new(ALL, requests as f64 / gibibytes),
             Measured::new(DOLLARS, statement.dollars() / gibibytes * 1_024.0),
-            Measured::new(OVERHEAD, statement.bytes_in() as f64 / bytes),
+            Measured::beside(OVERHEAD, statement.bytes_in() as f64 / bytes, 1.0, "each once"),
         ])
     }
 }
@@ -168,7 +173,7 @@ impl Row for Faults {
             stage.drop_topic(system, &topic)?;
         }
         Ok(vec![
-            Measured::new(WITHOUT, p99[0]),
+            Measured::beside(WITHOUT, p99[0], floor(S3_STANDARD, FLUSH_MS)[1], "floor"),
             Measured::new(WITH, p99[1]),
             Measured::new(RATIO, p99[1] / p99[0]),
             Measured::new(LOST, missing),
