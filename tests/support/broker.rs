@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) set: Vec<(String, String)>,
     /// Environment, such as a bucket's credentials.
     pub(crate) env: Vec<(String, String)>,
+    /// A program and its first arguments that becomes the broker once it has prepared for it; most need none.
+    pub(crate) through: Vec<String>,
 }
 
 impl Settings {
@@ -42,6 +44,7 @@ impl Settings {
             store: None,
             set: Vec::new(),
             env: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -60,7 +63,7 @@ impl Settings {
         }
         let mut broker = Broker::new(self.spawn(&ready)?);
         let said = broker.wait_until_ready(&ready).with_context(|| self.log_tail())?;
-        (broker.address, broker.registry) = said;
+        (broker.address, broker.http, broker.registry) = said;
         Ok(broker)
     }
 
@@ -73,8 +76,9 @@ impl Settings {
 
     fn spawn(&self, ready: &Path) -> anyhow::Result<Child> {
         fs::create_dir_all(&self.folder)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-        command.args(["serve", "--listen", &self.listen, "--http", "127.0.0.1:0"]);
+        let line = [&self.through[..], &[env!("CARGO_BIN_EXE_thalweg").to_owned()]].concat();
+        let mut command = Command::new(&line[0]);
+        command.args(&line[1..]).args(["serve", "--listen", &self.listen, "--http", "127.0.0.1:0"]);
         command.args(["--registry", &self.registry]);
         command.arg("--ready-file").arg(ready).arg("--data-dir").arg(self.folder.join("data"));
         if let Some(store) = &self.store {
@@ -85,13 +89,24 @@ impl Settings {
         }
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         let log = File::options().create(true).append(true).open(self.log())?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let told = File::options().create(true).append(true).open(self.told())?;
+        command.stdin(Stdio::null()).stdout(told).stderr(log);
         command.spawn().context("could not start the broker")
     }
 
-    /// What the process said, of all its starts.
+    /// The log of the process, of all its starts.
     pub(crate) fn log(&self) -> PathBuf {
         self.folder.join("broker.log")
+    }
+
+    /// What the process printed for people, of all its starts.
+    pub(crate) fn told(&self) -> PathBuf {
+        self.folder.join("broker.told")
+    }
+
+    /// What it wrote when it was last ready.
+    pub(crate) fn ready(&self) -> anyhow::Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&fs::read(self.folder.join("ready.json"))?)?)
     }
 
     /// The last incarnation that took office, as the process said it.
@@ -116,17 +131,19 @@ pub(crate) struct Broker {
     child: Child,
     /// Where it takes clients.
     pub(crate) address: String,
+    /// Where operators look.
+    pub(crate) http: String,
     /// Where it serves schemas, if it does.
     pub(crate) registry: String,
 }
 
 impl Broker {
     fn new(child: Child) -> Self {
-        Self { child, address: String::new(), registry: String::new() }
+        Self { child, address: String::new(), http: String::new(), registry: String::new() }
     }
 
-    /// The addresses of clients and of the registry.
-    fn wait_until_ready(&mut self, ready: &Path) -> anyhow::Result<(String, String)> {
+    /// The addresses of clients, of operators and of the registry.
+    fn wait_until_ready(&mut self, ready: &Path) -> anyhow::Result<(String, String, String)> {
         for _ in 0..PATIENCE.as_millis() / POLL_INTERVAL.as_millis() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the broker ended before it was ready: {status}");
@@ -135,8 +152,8 @@ impl Broker {
             if let Ok(text) = fs::read_to_string(ready)
                 && let Ok(said) = serde_json::from_str::<serde_json::Value>(&text)
             {
-                let registry = said["schema_registry"].as_str().unwrap_or_default();
-                return Ok((listener(&said)?, registry.to_owned()));
+                let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+                return Ok((listener(&said)?, text("http"), text("schema_registry")));
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -158,10 +175,27 @@ impl Broker {
         Ok(())
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends the process a signal by its name, such as TERM.
+    pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status()?;
+        ensure!(sent.success(), "could not signal the broker");
+        Ok(())
+    }
+
+    /// Whether the process has not ended.
+    pub(crate) fn runs(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Asks the process to stop (SIGTERM) and gives its exit status.
     pub(crate) fn terminate(self) -> anyhow::Result<ExitStatus> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        ensure!(asked.success(), "could not signal the broker");
+        self.signal("TERM")?;
         self.exited()
     }
 
