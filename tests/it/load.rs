@@ -79,7 +79,7 @@ struct State {
 
 /// Why a connection is given up.
 #[derive(Debug)]
-enum Broken {
+pub(crate) enum Broken {
     /// The broker went away: the answer is unknown.
     Connection,
     /// The broker said no, with this code.
@@ -220,20 +220,20 @@ impl Writer {
 
 /// One connection.
 #[derive(Debug)]
-struct Wire {
+pub(crate) struct Wire {
     socket: TcpStream,
     correlation: i32,
 }
 
 impl Wire {
-    fn connect(address: &str) -> Option<Self> {
+    pub(crate) fn connect(address: &str) -> Option<Self> {
         let socket = TcpStream::connect(address).ok()?;
         socket.set_nodelay(true).ok()?;
         socket.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
         Some(Self { socket, correlation: 0 })
     }
 
-    fn send<R: Request>(&mut self, request: &R, version: i16) -> Result<(), Broken> {
+    pub(crate) fn send<R: Request>(&mut self, request: &R, version: i16) -> Result<(), Broken> {
         self.correlation += 1;
         let header = RequestHeader::default()
             .with_request_api_key(R::KEY)
@@ -248,7 +248,7 @@ impl Wire {
         self.socket.write_all(&frame).map_err(|_| Broken::Connection)
     }
 
-    fn receive<R: Request>(&mut self, version: i16) -> Result<R::Response, Broken> {
+    pub(crate) fn receive<R: Request>(&mut self, version: i16) -> Result<R::Response, Broken> {
         let mut length = [0; 4];
         self.socket.read_exact(&mut length).map_err(|_| Broken::Connection)?;
         let length = usize::try_from(u32::from_be_bytes(length)).map_err(|_| Broken::Connection)?;

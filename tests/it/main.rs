@@ -25,6 +25,7 @@ mod credentials;
 mod groups;
 mod kafka_tools;
 mod kill;
+mod listeners;
 mod load;
 mod place;
 mod produce_fetch;
