@@ -212,6 +212,57 @@ fn every_fault_of_the_settings_is_said_at_once() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The subcommands that `--help` lists.
+fn subcommands() -> anyhow::Result<Vec<String>> {
+    let help = run(&["--help"], "")?;
+    let (_, listed) = help.split_once("Commands:\n").context("no commands")?;
+    let listed = listed.lines().take_while(|line| !line.is_empty());
+    let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    // What goes on in the next line is indented further.
+    Ok(listed.filter(|line| !line.starts_with("   ")).filter_map(first).collect())
+}
+
+#[test]
+fn shells_complete_every_subcommand() -> anyhow::Result<()> {
+    let subcommands = subcommands()?;
+    ensure!(subcommands.len() > 10, "{subcommands:?}");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell], "")?;
+        for name in &subcommands {
+            let is_named = script.split(|c: char| !c.is_alphanumeric()).any(|word| word == name);
+            ensure!(is_named, "{shell} does not complete {name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn bash_takes_its_script_and_completes_by_it() -> anyhow::Result<()> {
+    let script = run(&["completions", "bash"], "")?;
+    // What stands before the cursor, and the word that is begun there.
+    for (words, offered) in
+        [("thalweg con", "consume\nconfig\n"), ("thalweg topic desc", "describe\n")]
+    {
+        let (before, begun) = words.rsplit_once(' ').context("several words")?;
+        let last = before.rsplit(' ').next().unwrap_or_default();
+        let asked = format!(
+            "{script}\nCOMP_WORDS=({words}) COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _thalweg thalweg {begun} {last}\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+        );
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(&file, asked)?;
+        for flags in [&["-n"][..], &[]] {
+            let output = Command::new("bash").args(flags).arg(file.path()).output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success() && said.is_empty(), "bash {flags:?}: {said}");
+            let printed = String::from_utf8(output.stdout)?;
+            let expected = if flags.is_empty() { offered } else { "" };
+            ensure!(printed == expected, "`{words}` offers {printed:?}");
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn the_demo_tells_its_story() -> anyhow::Result<()> {
     let told = run(&["demo", "--fast", "--orders", "20"], "")?;
