@@ -1,9 +1,10 @@
-//! What stands between a broker and MinIO: it notes every request, and speaks TLS where that is wanted.
+//! What stands between a broker and MinIO: it notes every request, speaks TLS where that is wanted, and can fall silent.
 //!
 //! `front/` holds its certificate, which is its own authority, and the key to it. Nothing but these tests trusts them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -62,6 +63,7 @@ pub(crate) struct Front {
 #[derive(Debug, Default)]
 struct Shared {
     heads: Mutex<Vec<Head>>,
+    is_silent: AtomicBool,
 }
 
 impl Front {
@@ -103,6 +105,11 @@ impl Front {
         self.shared.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// From now on requests are taken and noted, and neither they nor answers are passed on.
+    pub(crate) fn fall_silent(&self) {
+        self.shared.is_silent.store(true, Ordering::SeqCst);
+    }
+
     async fn serve(
         self,
         client: impl AsyncRead + AsyncWrite,
@@ -135,6 +142,10 @@ impl Front {
                 return Ok(());
             }
             note(&piece[..count]);
+            if self.shared.is_silent.load(Ordering::SeqCst) {
+                // What comes after it is noted too.
+                continue;
+            }
             to.write_all(&piece[..count]).await?;
             to.flush().await?;
         }

@@ -39,6 +39,7 @@ mod schema_registry;
 mod serializers;
 mod shares;
 mod signatures;
+mod stopping;
 mod takeover;
 mod topics;
 mod transactions;
