@@ -24,6 +24,7 @@ mod clouds;
 mod credentials;
 mod front;
 mod groups;
+mod inspectors;
 mod kafka_tools;
 mod kill;
 mod listeners;
