@@ -23,6 +23,7 @@ mod cli;
 mod clouds;
 mod credentials;
 mod front;
+mod full_disk;
 mod groups;
 mod inspectors;
 mod kafka_tools;
