@@ -119,7 +119,7 @@ pub(super) const KEYS: &[Key] = &[
         "store.hedge",
         Bool,
         "true",
-        "Send a put a second time when it takes longer than 95 in 100 did. Never on a local directory.",
+        "Send a put or a read once more, a put up to twice, when it takes longer than 95 in 100 did; one in six at most. Never on a local directory.",
     ),
 ];
 

@@ -9,8 +9,8 @@ const REMEMBERED: usize = 128;
 const ENOUGH: usize = 20;
 /// Small puts are many times quicker than large ones: one measure for both would hedge every large one.
 const LARGE_BYTES: u64 = 1 << 20;
-/// Puts that pay for one hedge. A store that slows down as a whole must not get twice the load. Twice as many hedges as a
-/// sound store needs, in which five puts of a hundred are slow: those of a store in which as many fail are slow, too.
+/// Puts, or reads, that pay for one hedge: a store that slows down as a whole must not get twice the load. One in twenty is
+/// slow in a sound store, one in ten where as many fail as well, and a few of these want a second.
 const PUTS_A_HEDGE: u32 = 6;
 const HEDGES_SAVED_MAX: u32 = 4;
 

@@ -9,7 +9,7 @@ pub(super) struct Metrics {
     pub(super) put_seconds: Histogram,
     /// Tries that failed, by kind.
     pub(super) failures: CounterVec,
-    /// Puts sent a second time because the first was slow.
+    /// Puts sent once more because they were slow.
     pub(super) hedges: Counter,
     /// Puts whose success was learnt by reading the object.
     pub(super) found: Counter,
@@ -30,7 +30,7 @@ impl Metrics {
             ),
             hedges: registry.counter(
                 "thalweg_object_put_hedges_total",
-                "Puts sent a second time because the first was slow.",
+                "Puts sent once more because they were slow.",
             ),
             found: registry.counter(
                 "thalweg_object_put_found_total",

@@ -92,7 +92,7 @@ impl Default for Policy {
 /// Tries of one put that are on their way at the same time at most.
 const TRIES_AT_ONCE: u32 = 3;
 
-/// A hedge before this would only race the network.
+/// A hedge before this would only race the network, or be spent on a store that is about to refuse.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(10);
 
 /// Puts objects until it is known what became of them. Clones share what they learnt about the store.
@@ -202,13 +202,14 @@ impl Putter {
         payload: &PutPayload,
         wanted_since: Instant,
     ) -> Result<(), Error> {
+        let begun = Instant::now();
         let mut first = Box::pin(self.try_put(key, payload));
         let slow = self.latency().p95(bytes).map(|p95| p95.max(HEDGE_AFTER_MIN));
         let Some(slow) = slow.filter(|_| self.may_hedge()) else { return first.await };
         tokio::select! {
             biased;
             done = &mut first => return done,
-            () = sleep_until(wanted_since + slow) => {}
+            () = sleep_until((wanted_since + slow).max(begun + HEDGE_AFTER_MIN)) => {}
         }
         let mut tries = FuturesUnordered::from_iter([first]);
         loop {
@@ -312,7 +313,8 @@ impl Putter {
 
 /// Whether a read is what a put that failed with this should be followed by: it is cheaper than a put, and after an unknown
 /// fate it often settles the matter. Not after a refusal to serve just now, which says that nothing was done: the fate is
-/// unknown only as far as it cannot be relied on, and the put that follows finds out as well.
+/// unknown only as far as it cannot be relied on, and the put that follows finds out as well. Nor after "exists", which was
+/// read already.
 fn is_settled_by_read(error: &Error) -> bool {
     let answered = matches!(error, Error::AlreadyExists { .. } | Error::Throttled { .. });
     error.fate() == Fate::MaybeWritten && !answered

@@ -337,8 +337,8 @@ async fn what_follows_a_failed_try_is_late_from_the_start() {
     rig.next(Op::Put, Fault::Status(503));
     rig.next(Op::Put, Fault::Hang { wait: HOUR, applied: false });
     assert!(matches!(rig.put().await, Outcome::Stored));
-    // A try, a wait of 20 ms at most, and the two that go together: one more p95 would be 85.
-    assert!(begun.elapsed() < Duration::from_millis(65), "{:?}", begun.elapsed());
+    // A try, a wait of 20 ms at most, 10 ms, and the hedge: one more p95 would be 83.
+    assert!(begun.elapsed() < Duration::from_millis(76), "{:?}", begun.elapsed());
     assert_eq!((rig.puts() - before, rig.faults.count(Op::Get, "")), (3, 0));
 }
 
