@@ -102,7 +102,7 @@ pub(super) const KEYS: &[Key] = &[
         "queued.max.request.bytes",
         Bytes { min: 1 << 20, max: 1 << 40 },
         "268435456",
-        "The most memory for requests above 2 MiB that are read or not yet answered, and for what requests decode to; a larger one is refused. Half as much again is for those up to 2 MiB while they arrive; one that takes more than 3 s is closed while others wait for it. At the bounds, sockets are not read: clients wait. Requests below 16 KiB need none of it.",
+        "The most memory for requests above 2 MiB, from their arrival until they are answered or the log has them; a larger one is refused. Half as much again, at least 2 MiB, is for smaller ones while they arrive, and for what requests decode to. One that brings less than 2 MiB in 3 s is closed while others wait for its memory. At the bounds, sockets are not read: clients wait. Requests below 16 KiB need none of it.",
     ),
     ours(
         "queued.max.response.bytes",

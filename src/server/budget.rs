@@ -1,10 +1,12 @@
 //! The memory that requests may hold on their way in, and decoded until they are answered, over all connections.
 //!
-//! Requests of ordinary size, and larger ones, have a budget each: who begins large requests and does not end them keeps no
-//! ordinary one out. Requests below 16 KiB (`server::frames`), and what decodes to [`FREE_BYTES`] or less, need neither.
+//! Requests of up to 2 MiB, which are the ordinary ones, and larger ones have a budget each: who begins large requests and does
+//! not end them keeps no ordinary one out. Requests below 16 KiB (`server::frames`), and what decodes to [`FREE_BYTES`] or
+//! less, need neither.
 //!
-//! An ordinary request holds memory for all of its claimed length while it arrives, so that it never waits half-way; one that
-//! does not arrive in time is given up where others wait for that memory. A larger one holds what has arrived.
+//! An ordinary request holds memory for all of its claimed length while it arrives, so that it never waits half-way; a larger
+//! one for 2 MiB, and then for twice what has arrived. Who does not bring what memory was granted for, in time, is given up
+//! where others wait for it.
 
 use std::time::Duration;
 
@@ -16,14 +18,16 @@ use crate::base::units::ByteSize;
 pub(super) const FREE_BYTES: usize = 64 << 10;
 /// The largest request of ordinary size: librdkafka's and the Java client's batches have a megabyte at most.
 pub(super) const ORDINARY_BYTES: usize = buffers::LARGEST;
-/// A connection that gets no memory for so long is closed: others hold it without progress.
+/// A connection that gets no memory for a large request, or to decode one, for so long is closed: others hold it without
+/// progress.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A bound on the bytes of requests that are being received, and of large ones until they are answered.
+/// A bound on the bytes of requests that are being received or decoded, and of large ones until they are answered.
 #[derive(Debug, Clone)]
 pub struct RequestBudget {
-    /// Beyond ordinary size, and what requests decode to.
+    /// Requests beyond ordinary size, and many answers that wait (`server::allowance`).
     large: ByteBudget,
+    /// Requests of ordinary size, and what any decodes to.
     ordinary: ByteBudget,
 }
 
@@ -35,7 +39,7 @@ pub(super) struct Granted {
 }
 
 impl RequestBudget {
-    /// So many bytes for large requests, and half as much again for ordinary ones on their way in.
+    /// So many bytes for large requests, and half as much again, but 2 MiB at least, for ordinary ones.
     #[must_use]
     pub fn new(bytes: ByteSize) -> Self {
         let half = ByteSize(bytes.0 / 2).max(ByteSize::mib(2));
@@ -43,14 +47,15 @@ impl RequestBudget {
     }
 
     /// Grants a frame of that length what it begins with: all of it, or as much as an ordinary one has. Waits while there is
-    /// none. None: none came in time, or there is not so much.
+    /// none, an ordinary one without end: whoever holds what it waits for has it soon taken away, or is itself not read while
+    /// the store is away. None: none came in time, or there is not so much.
     pub(super) async fn begin(&self, length: usize) -> Option<Granted> {
         let mut granted = Granted::default();
         if length > ORDINARY_BYTES {
             let begun = self.grow(&mut granted, ORDINARY_BYTES).await;
             return begun.then_some(granted);
         }
-        granted.ordinary = within_patience(&self.ordinary, length).await?;
+        granted.ordinary = self.ordinary.take(length).await?;
         Some(granted)
     }
 
@@ -65,9 +70,20 @@ impl RequestBudget {
         self.large.try_take(bytes).map(|more| granted.large.add(more)).is_some()
     }
 
-    /// Whether requests of ordinary size wait for memory.
-    pub(super) fn is_wanted(&self) -> bool {
-        self.ordinary.is_wanted()
+    /// Grants what a request that has arrived decodes to; waits while there is none. False: as for `grow`.
+    pub(super) async fn decode(&self, granted: &mut Granted, bytes: usize) -> bool {
+        let more = within_patience(&self.ordinary, bytes).await;
+        more.map(|more| granted.ordinary.add(more)).is_some()
+    }
+
+    /// The same without waiting.
+    pub(super) fn try_decode(&self, granted: &mut Granted, bytes: usize) -> bool {
+        self.ordinary.try_take(bytes).map(|more| granted.ordinary.add(more)).is_some()
+    }
+
+    /// Whether others wait for the memory that a frame of that length has.
+    pub(super) fn is_wanted(&self, length: usize) -> bool {
+        if length > ORDINARY_BYTES { self.large.is_wanted() } else { self.ordinary.is_wanted() }
     }
 }
 
@@ -84,6 +100,8 @@ async fn within_patience(budget: &ByteBudget, bytes: usize) -> Option<Held> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     const MIB: usize = 1 << 20;
@@ -124,7 +142,7 @@ mod tests {
         let large = [budget.begin(90 * MIB).await, budget.begin(3 * MIB).await];
         assert!(large.iter().all(Option::is_some) && budget.begin(3 * MIB).await.is_none());
         let mut ordinary = budget.begin(2 * MIB).await.expect("they have memory of their own");
-        assert!(budget.begin(20_000).await.is_none(), "which is bounded, too");
+        assert!(budget.begin(20_000).now_or_never().is_none(), "which is bounded, too");
         ordinary.arrived();
         assert!(budget.begin(20_000).await.is_some());
     }

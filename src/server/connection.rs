@@ -163,11 +163,11 @@ impl Connection {
     /// Reserves what a request decodes to. While there is no memory the earlier answers go out, and then this waits.
     async fn reserve(&mut self, granted: &mut Granted, bytes: usize) -> Result<(), Closed> {
         let budget = self.settings.budget.clone();
-        if bytes <= FREE_BYTES || budget.try_grow(granted, bytes) {
+        if bytes <= FREE_BYTES || budget.try_decode(granted, bytes) {
             return Ok(());
         }
         self.answer_all().await?;
-        if budget.grow(granted, bytes).await { Ok(()) } else { Err(Closed::NoMemory { bytes }) }
+        if budget.decode(granted, bytes).await { Ok(()) } else { Err(Closed::NoMemory { bytes }) }
     }
 
     /// Waits for every answer that is owed.

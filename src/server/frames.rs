@@ -1,7 +1,7 @@
 //! Reads request frames: a 4-byte length, then so many bytes. Nothing is copied but the first few KiB of a large frame.
 //!
-//! An idle connection holds no buffer. A large frame's buffer grows with what has arrived, never with what was claimed; frames
-//! of less than 16 KiB need no part of the request budget, all others do (`server::budget`).
+//! An idle connection holds no buffer. Until 16 KiB of a frame have arrived, which may be all of it, it needs no part of the
+//! request budget, and so a claimed length costs nothing by itself; from then on it does (`server::budget`).
 
 use std::future::poll_fn;
 use std::io;
@@ -21,7 +21,7 @@ use super::buffers::{Buffer, FrameBuffers};
 const READ_BYTES: usize = 16 << 10;
 /// And at first. Blocks of 16 KiB lie on few places of a processor's caches.
 const FIRST_READ_BYTES: usize = 2 << 10;
-/// A frame of ordinary size that has not arrived within this, from when it had memory, is given up where others wait for
+/// A frame that does not bring 2 MiB, or what is missing, within this while it is read is given up where others wait for its
 /// memory: it may be one that never ends.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(3);
 const LENGTH_BYTES: usize = 4;
@@ -54,13 +54,13 @@ pub(super) struct Frame {
 enum Begun {
     /// A frame that has wholly arrived.
     Frame(Frame),
-    /// One that takes a buffer and memory of its own.
-    Large { length: usize },
+    /// A part of one that takes a buffer and memory of its own.
+    Part { length: usize },
     /// More is to be read.
     Not,
 }
 
-/// A large frame on its way in.
+/// A frame with a buffer of its own, on its way in.
 #[derive(Debug)]
 struct Partial {
     length: usize,
@@ -100,7 +100,7 @@ impl FrameReader {
             }
             match self.take_small()? {
                 Begun::Frame(frame) => return Ok(frame),
-                Begun::Large { length } => self.begin_partial(length).await?,
+                Begun::Part { length } => self.begin_partial(length).await?,
                 Begun::Not => poll_fn(|context| self.fill_small(context)).await?,
             }
         }
@@ -120,14 +120,15 @@ impl FrameReader {
             let bytes = self.small.split_to(length).freeze();
             return Ok(Begun::Frame(Frame { bytes, granted: Granted::default() }));
         }
-        if whole > READ_BYTES {
-            return Ok(Begun::Large { length });
+        let (arrived, shared) = (self.small.len(), whole.min(READ_BYTES));
+        if arrived >= shared {
+            return Ok(Begun::Part { length });
         }
-        self.small.reserve((whole - self.small.len()).max(self.read_bytes));
+        self.small.reserve((shared - arrived).max(self.read_bytes));
         Ok(Begun::Not)
     }
 
-    /// Gives a large frame memory, and what has arrived of it a buffer.
+    /// Gives a frame memory, and what has arrived of it a buffer.
     async fn begin_partial(&mut self, length: usize) -> Result<(), FrameError> {
         let granted = self.budget.begin(length).await.ok_or(FrameError::NoMemory { length })?;
         self.read_bytes = FIRST_READ_BYTES;
@@ -169,7 +170,8 @@ impl FrameReader {
         let partial = self.partial.as_mut().expect("the caller looked");
         let length = partial.length;
         let buffer = partial.buffer.bytes_mut();
-        let mut late = pin!(sleep_until(Instant::now() + ARRIVES_WITHIN));
+        let granted = buffer.capacity().min(length) - buffer.len();
+        let mut late = pin!(sleep_until(due(granted)));
         while buffer.len() < length {
             let missing = length - buffer.len();
             if buffer.capacity() == buffer.len() {
@@ -179,6 +181,7 @@ impl FrameReader {
                     return Err(FrameError::NoMemory { length });
                 }
                 buffer.reserve_exact(more);
+                late.as_mut().reset(due(more));
             }
             let mut limited = (&mut self.socket).take(missing as u64);
             tokio::select! {
@@ -188,7 +191,7 @@ impl FrameReader {
                     _ => {}
                 },
                 () = late.as_mut() => {
-                    if length <= ORDINARY_BYTES && self.budget.is_wanted() {
+                    if self.budget.is_wanted(length) {
                         return Err(FrameError::Late { arrived: buffer.len(), length });
                     }
                     late.as_mut().reset(Instant::now() + ARRIVES_WITHIN);
@@ -199,4 +202,10 @@ impl FrameReader {
         granted.arrived();
         Ok(Frame { bytes: buffer.freeze(), granted })
     }
+}
+
+/// When so many bytes, for which there is memory, are late.
+fn due(bytes: usize) -> Instant {
+    let steps = u32::try_from(bytes.div_ceil(ORDINARY_BYTES)).unwrap_or(u32::MAX);
+    Instant::now() + ARRIVES_WITHIN * steps.max(1)
 }

@@ -286,6 +286,28 @@ fn clients_that_never_read_are_closed_where_memory_is_short() {
     drop(deaf);
 }
 
+/// There is memory for two of those that claim two megabytes, and for four of the others.
+#[test]
+fn claimed_lengths_take_no_memory_from_others() {
+    let broker = Broker::thalweg_on(&["queued.max.request.bytes=8388608"], |_| {});
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    create_topic(&mut talk, "large", 1, &[]);
+    let held: Vec<TcpStream> = (0..60)
+        .map(|index| {
+            let mut stream = connect(broker.address);
+            let length = if index % 2 == 0 { 2_000_000 } else { 7 << 20 };
+            stream.write_all(&claim(length, 0, 9)).expect("the broker reads requests");
+            stream
+        })
+        .collect();
+    assert_serves(&mut talk, "served");
+    let start = Instant::now();
+    fill(&mut talk, "large", 10);
+    assert!(start.elapsed() < SERVED_WITHIN, "an ordinary client waited {:?}", start.elapsed());
+    drop(held);
+}
+
 /// Each sends two megabytes but for the last byte. There is memory for six of them at a time.
 #[test]
 fn requests_that_never_end_hold_no_more_than_the_budget_and_no_place_for_long() {
