@@ -28,6 +28,9 @@ pub struct Options {
     /// Thalweg's program.
     #[arg(long, env = "THALWEG_BIN")]
     pub thalweg: Option<PathBuf>,
+    /// The commit that this program was just built from, as `benches/run` says of its own build.
+    #[arg(long, env = "THALWEG_COMMIT", hide = true)]
+    pub commit: Option<String>,
     /// The folder with Apache Kafka's jars.
     #[arg(long, env = "KAFKA_JARS")]
     pub kafka: Option<PathBuf>,

@@ -16,7 +16,7 @@ mod system;
 mod usage;
 mod wire;
 
-use std::path::Path;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -32,14 +32,14 @@ use crate::{
     system::{KafkaInstall, Launcher},
 };
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     let rows = chosen(&options.only, options.targets)?;
     if options.list {
         for row in &rows {
             println!("{:<40} {}", row.name(), row.about());
         }
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     process::watch_signals()?;
     let launcher = launcher(&options)?;
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     let scratch = Scratch::new(&options.scratch, options.keep)?;
     eprintln!("measuring the machine");
     let limits = Limits::measure(scratch.path(), &launcher.emulator)?;
-    let machine = Machine::read(launcher.kafka.as_ref().map(|kafka| kafka.version.as_str()));
+    let machine = Machine::read(&launcher, options.commit.as_deref())?;
     let perf = options.perf.clone().map(|into| Perf::new(into, options.perf_unwind.clone()));
     let mut runner = Runner {
         launcher: &launcher,
@@ -58,16 +58,18 @@ fn main() -> anyhow::Result<()> {
         perf: perf.as_ref(),
         lines: Vec::new(),
         remarks: Vec::new(),
+        failed_rows: 0,
     };
     runner.run(&rows);
-    let (lines, remarks) = (runner.lines, runner.remarks);
+    let Runner { lines, remarks, failed_rows, .. } = runner;
     let (rounds, scale) = (options.rounds, options.scale);
-    let report = Report { machine, rounds, scale, limits, lines, remarks };
+    let report = Report { machine, rounds, scale, limits, lines, remarks, failed_rows };
     println!("{}", report.table());
-    match &options.results {
-        Some(directory) => save(&report, directory),
-        None => Ok(()),
+    if let Some(directory) = &options.results {
+        save(&report, directory)?;
     }
+    // Only now: the table says which, and the others stand.
+    Ok(if failed_rows == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn chosen(only: &[String], targets: bool) -> anyhow::Result<Vec<Box<dyn Row>>> {
@@ -118,9 +120,9 @@ fn save(report: &Report, directory: &Path) -> anyhow::Result<()> {
     write("report.json", &report.json()?)?;
     for (figure, unit) in report.pictures() {
         if let Some(picture) = report.picture(figure, unit) {
-            let unit: String =
-                unit.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-            write(&format!("{}-{unit}.svg", figure.replace([' ', '\''], "-")), &picture)?;
+            let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+            let name: String = format!("{figure}-{unit}").chars().map(plain).collect();
+            write(&format!("{name}.svg"), &picture)?;
         }
     }
     eprintln!("written to {}", directory.display());

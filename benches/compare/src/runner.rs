@@ -6,8 +6,8 @@ use crate::{
     limits::Limits,
     perf::Perf,
     process::Scratch,
-    report::Line,
-    rows::{Measured, Row, target},
+    report::{Better, Figure, Limit, Line},
+    rows::{Measured, Row, figures_with_target, target},
     stage::Stage,
     stats::Samples,
     system::{Launcher, System},
@@ -34,6 +34,8 @@ pub struct Runner<'a> {
     pub lines: Vec<Line>,
     /// Turns that failed or were disturbed.
     pub remarks: Vec<String>,
+    /// Rows of which a turn failed.
+    pub failed_rows: usize,
 }
 
 impl Runner<'_> {
@@ -56,6 +58,7 @@ impl Runner<'_> {
             row.systems().into_iter().filter(|system| here.contains(system)).collect();
         let rounds = self.rounds.min(row.rounds_max());
         let warm_up = row.warm_up_turns();
+        let mut failed = Vec::new();
         for round in 0..warm_up + rounds {
             let counts = round >= warm_up;
             stage.perf = self.perf.filter(|_| counts);
@@ -66,16 +69,47 @@ impl Runner<'_> {
                     "warm-up".to_owned()
                 };
                 let turn = row.turn(&mut stage, system);
-                let Some(measured) = self.said(row, system, &title, turn) else {
+                let measured = self.said(row, system, &title, turn);
+                self.disturbed(row, system, &title, stage.take_disturbance());
+                let Some(measured) = measured else {
                     // A system that failed once would only fail again; the other one goes on.
                     systems.retain(|other| *other != system);
+                    failed.push(system);
                     continue;
                 };
-                self.disturbed(row, system, &title, stage.take_disturbance());
                 if counts {
                     self.add(row, system, measured);
                 }
             }
+        }
+        self.mark(&row.name(), &failed);
+    }
+
+    /// Says on a row's lines who failed. What is demanded of it has a line all the same, and so has a row without any.
+    fn mark(&mut self, row: &str, failed: &[System]) {
+        if failed.is_empty() {
+            return;
+        }
+        self.failed_rows += 1;
+        let has = |name: Option<&str>| {
+            let mut lines = self.lines.iter().filter(|line| line.row == row);
+            lines.any(|line| name.is_none_or(|name| line.figure.name == name))
+        };
+        let mut missing: Vec<&'static str> =
+            figures_with_target(row).filter(|name| !has(Some(name))).collect();
+        if missing.is_empty() && !has(None) {
+            missing.push("no figure");
+        }
+        self.lines.extend(missing.into_iter().map(|name| Line {
+            row: row.to_owned(),
+            figure: Figure::new(name, "", Better::Neither, 0),
+            samples: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            target: target(row, name),
+            failed: Vec::new(),
+        }));
+        for line in self.lines.iter_mut().filter(|line| line.row == row) {
+            line.failed = failed.to_vec();
         }
     }
 
@@ -128,13 +162,19 @@ impl Runner<'_> {
                         row: name.clone(),
                         figure: one.figure,
                         samples: BTreeMap::new(),
-                        limit: one.limit,
+                        limits: BTreeMap::new(),
                         target: target(&name, one.figure.name),
+                        failed: Vec::new(),
                     });
                     self.lines.last_mut().expect("just pushed")
                 }
             };
-            line.samples.entry(system).or_insert_with(Samples::default).values.push(one.value);
+            line.samples.entry(system).or_default().values.push(one.value);
+            if let Some((limit, what)) = one.limit {
+                let limits = line.limits.entry(system);
+                let limits = limits.or_insert_with(|| Limit { what, turns: Samples::default() });
+                limits.turns.values.push(limit);
+            }
         }
     }
 }

@@ -5,7 +5,18 @@ use std::{ffi::c_int, time::Duration};
 use anyhow::bail;
 use rdkafka_sys as rd;
 
-use super::{Configuration, Settings, describe, open_topic};
+use super::{Configuration, Settings, check, describe, open_topic};
+
+/// A record that has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Value; a null one is empty.
+    pub value: &'a [u8],
+}
 
 /// A consumer of some topics.
 pub struct Consumer {
@@ -44,12 +55,31 @@ impl Consumer {
         Ok(Self { instance, topics, queue, partitions, batch: vec![std::ptr::null_mut(); 10_000] })
     }
 
-    /// Waits at most `patience` for a record, then hands its value and those of all that have come with it to `visit`;
-    /// gives their number.
+    /// Goes back to offset 0 of every partition, once all that was asked for has been polled.
+    pub fn rewind(&mut self) -> anyhow::Result<()> {
+        const PATIENCE_MS: c_int = 10_000;
+        // SAFETY: the list is ours until destroyed; topics are valid, and their names are copied.
+        let error = unsafe {
+            let list = rd::rd_kafka_topic_partition_list_new(self.partitions);
+            for topic in &self.topics {
+                for partition in 0..self.partitions {
+                    let name = rd::rd_kafka_topic_name(*topic);
+                    let entry = rd::rd_kafka_topic_partition_list_add(list, name, partition);
+                    (*entry).offset = 0;
+                }
+            }
+            let error = rd::rd_kafka_seek_partitions(self.instance, list, PATIENCE_MS);
+            rd::rd_kafka_topic_partition_list_destroy(list);
+            error
+        };
+        check(error)
+    }
+
+    /// Waits at most `patience` for a record, then hands it and all that have come with it to `visit`; gives their number.
     pub fn poll(
         &mut self,
         patience: Duration,
-        mut visit: impl FnMut(&[u8]),
+        mut visit: impl FnMut(Message<'_>),
     ) -> anyhow::Result<usize> {
         let milliseconds = c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: the queue is valid; the message returned is ours until destroyed.
@@ -80,7 +110,8 @@ impl Consumer {
                     } else {
                         std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len)
                     };
-                    visit(value);
+                    let (partition, offset) = (message.partition, message.offset);
+                    visit(Message { partition, offset, value });
                     records += 1;
                 } else if message.err != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF {
                     fault = Some(describe(message.err));

@@ -83,6 +83,20 @@ fn describe(error: rd::rd_kafka_resp_err_t) -> String {
     unsafe { CStr::from_ptr(rd::rd_kafka_err2str(error)) }.to_string_lossy().into_owned()
 }
 
+/// An error object of librdkafka's, freed here; null is none.
+fn check(error: *mut rd::rd_kafka_error_t) -> anyhow::Result<()> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the error is valid until destroyed, and its text is copied before that.
+    let text = unsafe {
+        let text = CStr::from_ptr(rd::rd_kafka_error_string(error)).to_string_lossy().into_owned();
+        rd::rd_kafka_error_destroy(error);
+        text
+    };
+    bail!("librdkafka: {text}")
+}
+
 fn open_topic(
     instance: *mut rd::rd_kafka_t,
     name: &str,

@@ -1,7 +1,7 @@
 //! A producer that hands librdkafka whole arrays of records.
 
 use std::{
-    ffi::{CStr, c_int, c_void},
+    ffi::{c_int, c_void},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use rdkafka_sys as rd;
 
-use super::{Configuration, Settings, describe, open_topic};
+use super::{Configuration, Settings, check, describe, open_topic};
 
 /// Hears of each delivery report: `tag` as given with the record, `Err` with librdkafka's words.
 pub trait Delivery: Send + Sync {
@@ -194,20 +194,6 @@ impl Producer {
 
 fn milliseconds(patience: Duration) -> c_int {
     c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX)
-}
-
-/// An error object of librdkafka's, freed here; null is none.
-fn check(error: *mut rd::rd_kafka_error_t) -> anyhow::Result<()> {
-    if error.is_null() {
-        return Ok(());
-    }
-    // SAFETY: the error is valid until destroyed, and its text is copied before that.
-    let text = unsafe {
-        let text = CStr::from_ptr(rd::rd_kafka_error_string(error)).to_string_lossy().into_owned();
-        rd::rd_kafka_error_destroy(error);
-        text
-    };
-    bail!("librdkafka: {text}")
 }
 
 impl Drop for Producer {

@@ -3,23 +3,27 @@
 //! Latency counts from the time at which a record was due, so a client that is held up shows it (no coordinated omission).
 //! A rate that is too high holds the client up as well: it waits while its queue is full, hands over what is due as soon as
 //! it can, and ends in time all the same. What it had not handed over by then was never sent.
+//!
+//! Each record has a number of its own in its value, so that one which comes twice does not make up for one that never comes.
+
+mod seen;
 
 use std::{
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
+use self::seen::Listener;
 use super::payload;
-use crate::{
-    librd::{Consumer, Delivery, Producer, Settings, settings},
-    stats::Latencies,
-};
+use crate::librd::{Consumer, Producer, Settings, settings};
+
+pub use self::seen::{Placed, Seen};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -29,9 +33,6 @@ const LATE_MAX: Duration = Duration::from_secs(1);
 /// Each client has a thread of its own, and there may be hundreds: they wake up this often to see whether to end.
 const POLL: Duration = Duration::from_millis(200);
 
-/// A reader that has no more than this before it has caught up, as OpenMessaging Benchmark says.
-const CAUGHT_UP_RECORDS: u64 = 1_000;
-
 /// A rate for a time.
 #[derive(Debug, Clone)]
 pub struct Paced {
@@ -39,7 +40,7 @@ pub struct Paced {
     pub topics: Vec<String>,
     /// Partitions of each.
     pub partitions: i32,
-    /// Bytes of each value, at least 8.
+    /// Bytes of each value, at least those of its stamp.
     pub value_bytes: usize,
     /// Records a second.
     pub rate: u64,
@@ -57,6 +58,8 @@ pub struct Paced {
     pub clients: Clients,
     /// Records that the topics hold already, and that consumers read first.
     pub behind: u64,
+    /// Whether to keep where each acknowledged record is said to be.
+    pub keep_places: bool,
 }
 
 /// Clients of a load. They share its topics evenly: several of them one topic, or one of them several topics.
@@ -73,81 +76,6 @@ pub struct Clients {
 impl Clients {
     /// One of each.
     pub const ONE: Self = Self { producers: 1, consumers: 1, subscriptions: 1 };
-}
-
-/// When a consumer had read all that was written before and since.
-#[derive(Debug, Clone, Copy)]
-pub struct CaughtUp {
-    /// Since the load's start.
-    pub after: Duration,
-    /// Records that it had read by then.
-    pub records: u64,
-}
-
-/// What a paced load saw.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// Due to acknowledged.
-    pub produce: Latencies,
-    /// Due to consumed.
-    pub end_to_end: Latencies,
-    /// Records acknowledged.
-    pub acknowledged: AtomicU64,
-    /// Records that failed for good.
-    pub failed: AtomicU64,
-    /// Records consumed.
-    pub consumed: AtomicU64,
-    /// Records that were due, and that the client could not hand over before the end.
-    pub unsent: AtomicU64,
-    /// Microseconds between the start and the end of the warm-up.
-    pub warm: AtomicU64,
-    /// Microseconds between the start and the last acknowledgement.
-    pub last_acknowledged: AtomicU64,
-    /// Microseconds between the start and the last record's arrival.
-    pub last_consumed: AtomicU64,
-    /// When the consumers had no more than a thousand records before them.
-    pub caught_up: OnceLock<CaughtUp>,
-    /// The longest time without an acknowledgement, in microseconds.
-    pub longest_silence: AtomicU64,
-}
-
-impl Seen {
-    /// Records acknowledged a second since the warm-up.
-    pub fn acknowledged_rate(&self) -> f64 {
-        self.rate(&self.produce, &self.last_acknowledged)
-    }
-
-    /// Records consumed a second since the warm-up, by all subscriptions together.
-    pub fn consumed_rate(&self) -> f64 {
-        self.rate(&self.end_to_end, &self.last_consumed)
-    }
-
-    fn rate(&self, counted: &Latencies, until: &AtomicU64) -> f64 {
-        let warm = self.warm.load(Ordering::Relaxed);
-        let microseconds = until.load(Ordering::Relaxed).saturating_sub(warm).max(1);
-        counted.count() as f64 * 1e6 / microseconds as f64
-    }
-}
-
-#[derive(Clone)]
-struct Listener {
-    began: Instant,
-    seen: Arc<Seen>,
-}
-
-impl Delivery for Listener {
-    fn delivered(&self, due: u64, _: i32, _: i64, outcome: Result<(), String>) {
-        if outcome.is_err() {
-            self.seen.failed.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let now = self.began.elapsed();
-        self.seen.produce.record(now.saturating_sub(Duration::from_nanos(due)));
-        self.seen.acknowledged.fetch_add(1, Ordering::Relaxed);
-        let now = now.as_micros() as u64;
-        let before = self.seen.last_acknowledged.swap(now, Ordering::Relaxed);
-        self.seen.longest_silence.fetch_max(now.saturating_sub(before), Ordering::Relaxed);
-    }
 }
 
 /// The producer of the latency rows: acks=all, 1 ms linger, and librdkafka's default of any number of requests in flight.
@@ -180,20 +108,27 @@ impl Paced {
         &self,
         during: impl FnOnce() -> anyhow::Result<()> + Send,
     ) -> anyhow::Result<Arc<Seen>> {
-        let seen = Arc::new(Seen::default());
+        ensure!(self.value_bytes >= payload::STAMP_BYTES, "no room for a record's number");
+        let seen = Arc::new(Seen::new(self)?);
         let began = Instant::now();
         let listener = Listener { began, seen: Arc::clone(&seen) };
         let producers = self.producers(&listener)?;
         let consumers = self.consumers()?;
         let stop = &AtomicBool::new(false);
-        let read = |consumer| self.read(consumer, began, &seen, stop);
+        let read = |subscription, consumer| self.read((subscription, consumer), began, &seen, stop);
         let read = &read;
         thread::scope(|scope| {
             for producer in &producers {
                 scope.spawn(|| serve(producer, stop));
             }
-            let consuming: Vec<_> =
-                consumers.into_iter().map(|consumer| scope.spawn(move || read(consumer))).collect();
+            let of_a_subscription = self.clients.consumers;
+            let consuming: Vec<_> = consumers
+                .into_iter()
+                .enumerate()
+                .map(|(number, consumer)| {
+                    scope.spawn(move || read(number / of_a_subscription, consumer))
+                })
+                .collect();
             let (warmed, warm) = std::sync::mpsc::channel();
             let event = scope.spawn(move || if warm.recv().is_ok() { during() } else { Ok(()) });
             let sent = self.send(&producers, began, &seen, warmed);
@@ -225,6 +160,15 @@ impl Paced {
         .collect()
     }
 
+    fn total(&self) -> Duration {
+        self.warm_up + self.duration
+    }
+
+    /// Records that are due in the whole time: the numbers of those that are sent are below it.
+    fn records(&self) -> u64 {
+        (self.total().as_secs_f64() * self.rate as f64).ceil() as u64
+    }
+
     /// The topics of one of so many clients.
     fn share(&self, client: usize, clients: usize) -> Vec<String> {
         let numbers = 0..self.topics.len();
@@ -249,7 +193,7 @@ impl Paced {
         warmed: std::sync::mpsc::Sender<()>,
     ) -> anyhow::Result<()> {
         let mut value = payload::pool(self.value_bytes)[0].to_vec();
-        let total = self.warm_up + self.duration;
+        let total = self.total();
         let mut warmed = Some(warmed);
         let mut sent = 0u64;
         let mut due = began.elapsed();
@@ -265,11 +209,11 @@ impl Paced {
                 warmed.send(()).context("the event's thread is gone")?;
             }
             let target = ((due - start).as_secs_f64() * self.rate as f64) as u64;
-            let stamp = due.as_nanos() as u64;
-            value[..8].copy_from_slice(&stamp.to_be_bytes());
             while sent < target {
                 let (producer, topic, partition) = self.place(sent);
-                if producers[producer].send_copy((topic, partition), &value, stamp)? {
+                payload::stamp(&mut value, due, sent);
+                let tag = seen::tag(due, sent);
+                if producers[producer].send_copy((topic, partition), &value, tag)? {
                     sent += 1;
                 } else if over() {
                     break;
@@ -280,8 +224,7 @@ impl Paced {
             due += TICK;
             thread::sleep(due.saturating_sub(began.elapsed()));
         }
-        let wanted = (total.as_secs_f64() * self.rate as f64) as u64;
-        seen.unsent.store(wanted.saturating_sub(sent), Ordering::Relaxed);
+        ensure!(warmed.is_none(), "the load was held up until it ended, within its warm-up");
         Ok(())
     }
 
@@ -291,35 +234,30 @@ impl Paced {
         while outstanding() && began.elapsed() < Duration::from_secs(150) {
             thread::sleep(Duration::from_millis(5));
         }
-        let written = self.behind + seen.acknowledged.load(Ordering::Relaxed);
-        let wanted = written * self.clients.subscriptions as u64;
+        let behind = self.behind * self.clients.subscriptions as u64;
+        let there = || seen.foreign.load(Ordering::Relaxed) >= behind && seen.lost() == 0;
         let began = Instant::now();
-        while seen.consumed.load(Ordering::Relaxed) < wanted && began.elapsed() < self.patience {
+        while !there() && began.elapsed() < self.patience {
             thread::sleep(Duration::from_millis(5));
         }
     }
 
     fn read(
         &self,
-        mut consumer: Consumer,
+        (subscription, mut consumer): (usize, Consumer),
         began: Instant,
         seen: &Seen,
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
         while !stop.load(Ordering::Relaxed) {
-            let count = consumer.poll(POLL, |value| {
-                let due = value.first_chunk().map_or(0, |stamp| u64::from_be_bytes(*stamp));
-                seen.end_to_end.record(began.elapsed().saturating_sub(Duration::from_nanos(due)));
+            let mut count = 0;
+            consumer.poll(POLL, |message| {
+                let is_new = seen.arrived(subscription, message.value, began.elapsed());
+                count += u64::from(is_new);
             })?;
-            if count == 0 {
-                continue;
-            }
-            let records = seen.consumed.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
-            let after = began.elapsed();
-            seen.last_consumed.fetch_max(after.as_micros() as u64, Ordering::Relaxed);
-            let written = self.behind + seen.acknowledged.load(Ordering::Relaxed);
-            if records + CAUGHT_UP_RECORDS >= written * self.clients.subscriptions as u64 {
-                seen.caught_up.get_or_init(|| CaughtUp { after, records });
+            if count > 0 {
+                let written = self.behind + seen.acknowledged.load(Ordering::Relaxed);
+                seen.advance(count, began.elapsed(), written * self.clients.subscriptions as u64);
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
-//! Record values as OpenMessaging Benchmark makes them: a pool of 1,000, one half random bytes, the other zeroes.
+//! Record values as OpenMessaging Benchmark makes them: a pool of 1,000, one half random bytes, the other zeroes. Those of a
+//! paced load begin with when they were due and with a number of their own.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 
@@ -20,4 +21,33 @@ pub fn pool(size: usize) -> Vec<&'static [u8]> {
         bytes.leak()
     });
     bytes.chunks_exact(size).collect()
+}
+
+/// Bytes that [`stamp`] takes.
+pub const STAMP_BYTES: usize = 16;
+
+/// Writes when a record was due, since the load's start, and its number into its value.
+pub fn stamp(value: &mut [u8], due: Duration, number: u64) {
+    value[..8].copy_from_slice(&(due.as_nanos() as u64).to_be_bytes());
+    value[8..STAMP_BYTES].copy_from_slice(&number.to_be_bytes());
+}
+
+/// Reads both; none if the value is too short to have them. A value of another load gives any two numbers.
+pub fn stamp_of(value: &[u8]) -> Option<(Duration, u64)> {
+    let (due, rest) = value.split_first_chunk()?;
+    let number = rest.first_chunk()?;
+    Some((Duration::from_nanos(u64::from_be_bytes(*due)), u64::from_be_bytes(*number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stamped_is_read() {
+        let mut value = [7; 20];
+        stamp(&mut value, Duration::from_millis(1_500), 42);
+        assert_eq!(stamp_of(&value), Some((Duration::from_millis(1_500), 42)));
+        assert_eq!(stamp_of(&value[..15]), None);
+    }
 }

@@ -1,10 +1,12 @@
 //! The machine and the versions, so that a result can be compared with another.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
+use anyhow::Context;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use crate::{librd, limits::stamp};
+use crate::{librd, limits::stamp, process::Program, system::Launcher};
 
 /// Where and with what a run was made.
 #[derive(Debug, Clone, Serialize)]
@@ -19,24 +21,31 @@ pub struct Machine {
     pub memory_gib: u64,
     /// Kernel.
     pub kernel: String,
-    /// Commit of Thalweg, `+` if the tree was changed.
+    /// Thalweg: the commit that it was built from, `+` if the tree was changed; of a program that was there already its
+    /// version and the beginning of its file's SHA-256.
     pub thalweg: String,
     /// Apache Kafka.
     pub kafka: String,
-    /// Java.
-    pub java: String,
+    /// Its Java.
+    pub java: Option<String>,
     /// The client.
     pub librdkafka: String,
 }
 
 impl Machine {
-    /// Reads it all.
-    pub fn read(kafka: Option<&str>) -> Self {
+    /// Reads it all. `commit`: what Thalweg's program was just built from, if it was.
+    pub fn read(launcher: &Launcher, commit: Option<&str>) -> anyhow::Result<Self> {
         let seconds = std::time::SystemTime::now()
             .duration_since(std::time::SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
         let (date, time) = stamp(seconds);
-        Self {
+        let thalweg = match (&launcher.thalweg, commit) {
+            (None, _) => "not measured".to_owned(),
+            (Some(_), Some(commit)) => commit.to_owned(),
+            (Some(program), None) => version(program)?,
+        };
+        let kafka = launcher.kafka.as_ref().map(|kafka| kafka.version.clone());
+        Ok(Self {
             date: format!(
                 "{}-{}-{} {}:{} UTC",
                 &date[..4],
@@ -54,17 +63,18 @@ impl Machine {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
-            thalweg: commit(),
-            kafka: kafka.unwrap_or("not measured").to_owned(),
-            java: first_line("java", &["--version"]),
+            thalweg,
+            java: kafka.is_some().then(|| first_line("java", &["--version"])),
+            kafka: kafka.unwrap_or_else(|| "not measured".to_owned()),
             librdkafka: librd::version(),
-        }
+        })
     }
 
     /// One line for captions.
     pub fn caption(&self) -> String {
+        let java = self.java.as_ref().map_or_else(String::new, |java| format!(" on {java}"));
         format!(
-            "{} - {} cores of {}, {} GiB, Linux {} - Thalweg {}, Apache Kafka {}, librdkafka {}",
+            "{} - {} cores of {}, {} GiB, Linux {} - Thalweg {}, Apache Kafka {}{java}, librdkafka {}",
             self.date,
             self.cores,
             self.cpu,
@@ -91,8 +101,13 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
     text.lines().next().unwrap_or("unknown").to_owned()
 }
 
-fn commit() -> String {
-    let commit = first_line("git", &["rev-parse", "--short", "HEAD"]);
-    let changed = first_line("git", &["status", "--porcelain", "--untracked-files=no"]);
-    if changed == "unknown" { commit } else { format!("{commit}+") }
+/// What a program says of itself, and which file it is.
+fn version(program: &Path) -> anyhow::Result<String> {
+    let said = Program::new(program).arguments(["--version"]).output()?;
+    let said = said.trim().trim_start_matches("thalweg ");
+    let file =
+        fs::read(program).with_context(|| format!("could not read {}", program.display()))?;
+    let digest: String =
+        Sha256::digest(&file).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{said} (sha256 {digest})"))
 }

@@ -59,10 +59,36 @@ pub struct Line {
     pub figure: Figure,
     /// The samples of each system.
     pub samples: BTreeMap<System, Samples>,
-    /// What the machine allows, with its meaning.
-    pub limit: Option<(f64, &'static str)>,
+    /// What the machine allowed each of them.
+    pub limits: BTreeMap<System, Limit>,
     /// What the project demands.
     pub target: Option<Target>,
+    /// Systems of which a turn of the row failed.
+    pub failed: Vec<System>,
+}
+
+/// What the machine allows: of each turn, for some limits hang on what happened in it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Limit {
+    /// Its meaning.
+    pub what: &'static str,
+    /// In the figure's own unit.
+    pub turns: Samples,
+}
+
+/// How a line stands to its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is reached.
+    Reached,
+    /// It is not.
+    Missed,
+    /// A turn of Thalweg's failed.
+    Failed,
+    /// The half against Kafka is not known, the other one holds.
+    NotBesideKafka,
+    /// Thalweg was not measured.
+    NotMeasured,
 }
 
 /// What the project demands of Thalweg's median.
@@ -89,6 +115,8 @@ pub struct Report {
     pub lines: Vec<Line>,
     /// Turns that failed or were disturbed.
     pub remarks: Vec<String>,
+    /// How many rows failed.
+    pub failed_rows: usize,
 }
 
 impl Line {
@@ -103,21 +131,33 @@ impl Line {
         (kafka != 0.0).then(|| self.median(System::Thalweg).map(|ours| ours / kafka)).flatten()
     }
 
-    /// Whether Thalweg's median reaches the target; none without a target or a measurement.
-    pub fn reached(&self) -> Option<bool> {
+    /// The median of what the machine allowed a system in its turns, with its meaning.
+    pub fn limit(&self, system: System) -> Option<(f64, &'static str)> {
+        let limit = self.limits.get(&system)?;
+        Some((limit.turns.median()?, limit.what))
+    }
+
+    /// How Thalweg's median stands to the target; none without a target.
+    pub fn verdict(&self) -> Option<Verdict> {
         let target = self.target?;
+        if self.failed.contains(&System::Thalweg) {
+            return Some(Verdict::Failed);
+        }
         let meets = |value: f64, bound: f64| match self.figure.better {
             Better::Higher => value >= bound,
             Better::Lower => value <= bound,
             Better::Neither => true,
         };
-        let ours = self.median(System::Thalweg)?;
-        let absolute = target.absolute.is_none_or(|bound| meets(ours, bound));
-        let relative = match (target.of_kafka, self.ratio()) {
-            (Some(bound), Some(ratio)) => meets(ratio, bound),
-            _ => true,
-        };
-        Some(absolute && relative)
+        let Some(ours) = self.median(System::Thalweg) else { return Some(Verdict::NotMeasured) };
+        if target.absolute.is_some_and(|bound| !meets(ours, bound)) {
+            return Some(Verdict::Missed);
+        }
+        Some(match (target.of_kafka, self.ratio()) {
+            (None, _) => Verdict::Reached,
+            (Some(_), None) => Verdict::NotBesideKafka,
+            (Some(bound), Some(ratio)) if meets(ratio, bound) => Verdict::Reached,
+            _ => Verdict::Missed,
+        })
     }
 }
 
@@ -125,20 +165,45 @@ impl Line {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_target_holds_only_if_both_its_halves_do() {
+    /// CPU that is to be at most 0.9, and at most 0.35 of Kafka's.
+    fn line(ours: f64, kafka: Option<f64>) -> Line {
         let samples = |value: f64| Samples { values: vec![value] };
-        let line = Line {
+        let mut line = Line {
             row: "produce".to_owned(),
             figure: Figure::new("CPU", "s/GiB", Better::Lower, 2),
-            samples: BTreeMap::from([
-                (System::Thalweg, samples(0.8)),
-                (System::Kafka, samples(2.0)),
-            ]),
-            limit: None,
+            samples: BTreeMap::from([(System::Thalweg, samples(ours))]),
+            limits: BTreeMap::new(),
             target: Some(Target { absolute: Some(0.9), of_kafka: Some(0.35) }),
+            failed: Vec::new(),
         };
-        assert_eq!(line.ratio(), Some(0.4));
-        assert_eq!(line.reached(), Some(false));
+        line.samples.extend(kafka.map(|value| (System::Kafka, samples(value))));
+        line
+    }
+
+    #[test]
+    fn a_target_holds_only_if_both_its_halves_do() {
+        assert_eq!(line(0.8, Some(2.0)).ratio(), Some(0.4));
+        assert_eq!(line(0.8, Some(2.0)).verdict(), Some(Verdict::Missed));
+        assert_eq!(line(0.6, Some(2.0)).verdict(), Some(Verdict::Reached));
+        assert_eq!(line(1.0, Some(9.0)).verdict(), Some(Verdict::Missed));
+    }
+
+    #[test]
+    fn what_was_not_measured_reaches_no_target() {
+        assert_eq!(line(0.6, None).verdict(), Some(Verdict::NotBesideKafka));
+        assert_eq!(line(1.0, None).verdict(), Some(Verdict::Missed));
+        let failed = Line { failed: vec![System::Thalweg], ..line(0.6, Some(2.0)) };
+        assert_eq!(failed.verdict(), Some(Verdict::Failed));
+        let kafka_alone = Line { samples: BTreeMap::new(), ..line(0.6, None) };
+        assert_eq!(kafka_alone.verdict(), Some(Verdict::NotMeasured));
+    }
+
+    #[test]
+    fn a_limit_is_the_median_of_a_system_s_own_turns() {
+        let mut line = line(0.6, None);
+        let turns = Samples { values: vec![0.3, 0.1, 0.2] };
+        line.limits.insert(System::Thalweg, Limit { what: "CRC", turns });
+        assert_eq!(line.limit(System::Thalweg), Some((0.2, "CRC")));
+        assert_eq!(line.limit(System::Kafka), None);
     }
 }

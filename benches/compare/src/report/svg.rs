@@ -1,4 +1,5 @@
-//! Pictures: for each figure a pair of bars with the range of the samples and the machine's limit.
+//! Pictures: for each figure a pair of bars with the range of the samples and the machine's limit. The axis has zero and all
+//! of these on it.
 
 use std::fmt::Write;
 
@@ -19,6 +20,7 @@ impl Report {
             .lines
             .iter()
             .filter(|line| line.figure.name == figure && line.figure.unit == unit)
+            .filter(|line| !line.samples.is_empty())
             .collect();
         let scale = Scale::new(&lines)?;
         let height = TOP + GROUP * lines.len() as f64 + 40.0;
@@ -65,19 +67,27 @@ impl Report {
 }
 
 struct Scale {
+    least: f64,
     most: f64,
 }
 
 impl Scale {
+    /// None if there is nothing but zero.
     fn new(lines: &[&Line]) -> Option<Self> {
-        let samples =
-            lines.iter().flat_map(|line| line.samples.values()).filter_map(Samples::range);
-        let most = samples.map(|(_, most)| most).max_by(f64::total_cmp)?;
-        (most > 0.0).then_some(Self { most })
+        let samples = lines.iter().flat_map(|line| line.samples.values());
+        let ends = samples.filter_map(Samples::range).flat_map(|(least, most)| [least, most]);
+        let limits = lines.iter().flat_map(|line| {
+            let of_each = line.limits.keys().filter_map(move |system| line.limit(*system));
+            of_each.map(|(limit, _)| limit)
+        });
+        let (least, most) = ends
+            .chain(limits)
+            .fold((0.0f64, 0.0f64), |(least, most), value| (least.min(value), most.max(value)));
+        (most > least).then_some(Self { least, most })
     }
 
     fn x(&self, value: f64) -> f64 {
-        LEFT + (WIDTH - LEFT - RIGHT) * value / self.most
+        LEFT + (WIDTH - LEFT - RIGHT) * (value - self.least) / (self.most - self.least)
     }
 }
 
@@ -98,29 +108,58 @@ fn group(svg: &mut String, line: &Line, y: f64, scale: &Scale) {
         };
         let top = y + index as f64 * (BAR + 2.0);
         let middle = top + BAR / 2.0;
+        let (zero, end) = (scale.x(0.0), scale.x(median));
         let _ = writeln!(
             svg,
-            "<rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\
+            "<rect x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\
              <line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{middle:.1}\" y2=\"{middle:.1}\" stroke=\"#212529\"/>\
              <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            scale.x(median) - LEFT,
+            zero.min(end),
+            (end - zero).abs(),
             scale.x(least),
             scale.x(most),
-            scale.x(most) + 6.0,
+            scale.x(most.max(0.0)) + 6.0,
             top + BAR - 2.0,
             number(median, line.figure.digits),
         );
-    }
-    if let Some((limit, _)) = line.limit.filter(|(limit, _)| *limit <= scale.most) {
-        let x = scale.x(limit);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{y:.1}\" y2=\"{:.1}\" stroke=\"#c92a2a\"/>",
-            y + 2.0 * BAR + 2.0
-        );
+        if let Some((limit, _)) = line.limit(*system) {
+            let (x, foot) = (scale.x(limit), top + BAR);
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top:.1}\" y2=\"{foot:.1}\" stroke=\"#c92a2a\"/>"
+            );
+        }
     }
 }
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::report::{Figure, Limit};
+
+    #[test]
+    fn a_negative_median_and_a_limit_beyond_the_bars_are_drawn() {
+        let samples = Samples { values: vec![-2.0] };
+        let limit = Limit { what: "limit", turns: Samples { values: vec![8.0] } };
+        let line = Line {
+            row: "row".to_owned(),
+            figure: Figure::new("over", "ms", Better::Lower, 1),
+            samples: BTreeMap::from([(System::Thalweg, samples)]),
+            limits: BTreeMap::from([(System::Thalweg, limit)]),
+            target: None,
+            failed: Vec::new(),
+        };
+        let scale = Scale::new(&[&line]).expect("it is not zero everywhere");
+        let mut svg = String::new();
+        group(&mut svg, &line, 0.0, &scale);
+        assert!(!svg.contains("width=\"-"), "{svg}");
+        assert!(svg.contains("#c92a2a"), "{svg}");
+        assert_eq!((scale.x(-2.0), scale.x(8.0)), (LEFT, WIDTH - RIGHT));
+    }
 }

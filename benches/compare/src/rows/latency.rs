@@ -2,8 +2,6 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use anyhow::ensure;
-
 use super::{Measured, Row};
 use crate::{
     floor::{FIXED_100_MS, PutLatency, S3_EXPRESS, S3_STANDARD, floor, floor_of},
@@ -132,6 +130,7 @@ impl Row for Latency {
             consumer: consumer_settings(&address),
             clients: Clients::ONE,
             behind: 0,
+            keep_places: false,
         };
         let emulator = match self.place {
             Place::Emulator(profile) => Some(stage.emulator(profile)?.url.clone()),
@@ -149,7 +148,7 @@ impl Row for Latency {
         };
         stage.drop_topic(system, &topic)?;
         let seen = &metered.result;
-        ensure!(seen.failed.load(Ordering::Relaxed) == 0, "some records failed");
+        seen.complete()?;
         let mut measured = self.quantiles(seen, stage, turn_floor);
         let gibibytes =
             seen.acknowledged.load(Ordering::Relaxed) as f64 * 1_024.0 / (1u64 << 30) as f64;

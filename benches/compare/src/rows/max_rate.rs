@@ -37,7 +37,7 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
 fn run(volumes: &[Volume]) -> anyhow::Result<[f64; 2]> {
     let began = Instant::now();
     let consume = |volume: &Volume| -> anyhow::Result<f64> {
-        volume.consume(&consumer_settings(&volume.address))?;
+        volume.consume(&consumer_settings(&volume.address), 1)?;
         Ok(began.elapsed().as_secs_f64())
     };
     let produce = |volume: &Volume| -> anyhow::Result<f64> {

@@ -20,7 +20,7 @@ use crate::{
     system::System,
 };
 
-pub use targets::{has_target, target};
+pub use targets::{figures_with_target, has_target, target};
 
 /// Megabytes of values a second.
 pub const RATE: Figure = Figure::new("rate", "MB/s", Better::Higher, 0);
@@ -32,6 +32,11 @@ pub const CPU: Figure = Figure::new("broker CPU", "s/GiB", Better::Lower, 2);
 pub const CLIENT_CPU: Figure = Figure::new("client CPU", "s/GiB", Better::Neither, 2);
 /// The store emulator's CPU for each GiB of values.
 pub const STORE_CPU: Figure = Figure::new("store CPU", "s/GiB", Better::Neither, 2);
+
+/// Acknowledged records that are gone.
+pub const LOST: Figure = Figure::new("acknowledged records lost", "records", Better::Lower, 0);
+/// Records of which a consumer read two.
+pub const TWICE: Figure = Figure::new("records consumed twice", "records", Better::Lower, 0);
 
 /// One figure of one turn.
 #[derive(Debug, Clone)]

@@ -1,15 +1,15 @@
 //! `kill -9` under load, and the way back.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
-use super::{Measured, Row};
+use super::{LOST, Measured, Row, TWICE};
 use crate::{
-    load::paced::{Clients, Paced, consumer_settings, producer_settings},
+    load::{
+        paced::{Clients, Paced, consumer_settings, producer_settings},
+        read_back::read_back,
+    },
     report::{Better, Figure},
     stage::{Place, Stage},
     system::{Setup, System},
@@ -43,7 +43,6 @@ impl Row for Recovery {
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const METADATA: Figure = Figure::new("to Metadata", "ms", Better::Lower, 0);
         const PRODUCE: Figure = Figure::new("to an acknowledgement", "ms", Better::Lower, 0);
-        const LOST: Figure = Figure::new("acknowledged records lost", "records", Better::Lower, 0);
         let store = stage.store(system, Place::Directory)?;
         let setup = Setup::new(stage.scratch.directory(system.name())?, store);
         let broker = stage.launcher.start(system, &setup)?;
@@ -63,6 +62,7 @@ impl Row for Recovery {
             consumer: consumer_settings(&broker.address),
             clients: Clients::ONE,
             behind: 0,
+            keep_places: true,
         };
         // The kill falls into the load's last second; what it then cannot deliver fails after one more.
         let seen = load.run(move || {
@@ -70,17 +70,20 @@ impl Row for Recovery {
             broker.kill();
             Ok(())
         })?;
-        let acknowledged = seen.acknowledged.load(Ordering::Relaxed) as i64;
         let began = Instant::now();
         let broker = stage.launcher.start(system, &setup)?;
         produce_until_acknowledged(&broker.address, &topic.name, began)?;
         let to_ack = began.elapsed();
         let ends = Admin::open(&broker.address)?.end_offsets(&topic.name, PARTITIONS)?;
-        let present: i64 = ends.iter().sum::<i64>() - 1;
+        let acknowledged = seen.places.as_ref().context("the load kept no places")?;
+        let acknowledged = acknowledged.lock().expect("no holder panics");
+        let settings = consumer_settings(&broker.address);
+        let found = read_back(&topic.name, &ends, &acknowledged, &settings)?;
         Ok(vec![
             Measured::new(METADATA, broker.started_in.as_secs_f64() * 1_000.0),
             Measured::new(PRODUCE, to_ack.as_secs_f64() * 1_000.0),
-            Measured::new(LOST, (acknowledged - present).max(0) as f64),
+            Measured::new(LOST, found.lost as f64),
+            Measured::new(TWICE, found.twice as f64),
         ])
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{Measured, Row};
+use super::{LOST, Measured, Row, TWICE};
 use crate::{
     floor::{S3_STANDARD, floor},
-    load::paced::{Clients, Paced, Seen, consumer_settings, producer_settings},
+    load::paced::{Clients, Paced, consumer_settings, producer_settings},
     report::{Better, Figure},
     stage::{Place, Stage},
     system::{Emulator, System},
@@ -15,7 +15,7 @@ use crate::{
 const STANDARD: Place = Place::Emulator("s3-standard");
 /// Thalweg's default flush budget.
 const FLUSH_MS: f64 = 100.0;
-const LOST: Figure = Figure::new("acknowledged records lost", "records", Better::Lower, 0);
+const PEAK: Figure = Figure::new("peak resident", "MiB", Better::Lower, 0);
 
 /// PUTs for each GiB of first writes.
 struct Puts {
@@ -27,7 +27,12 @@ struct Puts {
 struct Faults;
 
 /// A store that is away.
-struct Outage;
+struct Outage {
+    name: &'static str,
+    /// As the emulator calls it.
+    mode: &'static str,
+    about: &'static str,
+}
 
 /// The rows.
 pub(super) fn rows() -> Vec<Box<dyn Row>> {
@@ -35,7 +40,16 @@ pub(super) fn rows() -> Vec<Box<dyn Row>> {
         Box::new(Puts { name: "puts-default", flush_ms: None }),
         Box::new(Puts { name: "puts-250ms", flush_ms: Some(250) }),
         Box::new(Faults),
-        Box::new(Outage),
+        Box::new(Outage {
+            name: "outage",
+            mode: "refuse",
+            about: "20,000 values of 1 KiB a second over S3 Standard, and the store answers 503 for 30 s",
+        }),
+        Box::new(Outage {
+            name: "outage-hang",
+            mode: "hang",
+            about: "20,000 values of 1 KiB a second over S3 Standard, and the store answers nothing for 30 s",
+        }),
     ]
 }
 
@@ -51,6 +65,7 @@ fn load(stage: &Stage<'_>, topic: &str, rate: u64, duration: Duration) -> Paced 
         consumer: consumer_settings(&address),
         clients: Clients::ONE,
         behind: 0,
+        keep_places: false,
         topics: vec![topic.to_owned()],
         partitions: 16,
         value_bytes: 1_024,
@@ -61,9 +76,9 @@ fn load(stage: &Stage<'_>, topic: &str, rate: u64, duration: Duration) -> Paced 
     }
 }
 
-fn lost(seen: &Seen) -> f64 {
-    let acknowledged = seen.acknowledged.load(Ordering::Relaxed);
-    acknowledged.saturating_sub(seen.consumed.load(Ordering::Relaxed)) as f64
+fn peak(stage: &Stage<'_>) -> anyhow::Result<Measured> {
+    let bytes = peak_resident_bytes(stage.pid(System::Thalweg))?;
+    Ok(Measured::new(PEAK, bytes as f64 / (1u64 << 20) as f64))
 }
 
 fn act(url: &str, action: &str) -> anyhow::Result<()> {
@@ -94,6 +109,8 @@ impl Row for Puts {
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const SLOTS: Figure = Figure::new("slots", "1/GiB", Better::Lower, 0);
+        const WITH_HEDGES: Figure =
+            Figure::new("PUTs of slots, hedges included", "1/GiB", Better::Lower, 0);
         const HEDGES: Figure = Figure::new("hedges", "1/GiB", Better::Lower, 1);
         const PUTS: Figure = Figure::new("PUTs of any kind", "1/GiB", Better::Lower, 0);
         const ALL: Figure = Figure::new("requests of any kind", "1/GiB", Better::Lower, 0);
@@ -122,9 +139,11 @@ impl Row for Puts {
         let gibibytes = bytes / (1u64 << 30) as f64;
         let all = ["put", "get", "head", "list", "upload_part", "multipart", "copy"];
         let requests: u64 = all.iter().map(|operation| statement.requests(operation)).sum();
+        let [slots, hedges] = [0, 1].map(|index| (after[index] - before[index]) / gibibytes);
         Ok(vec![
-            Measured::new(SLOTS, (after[0] - before[0]) / gibibytes),
-            Measured::new(HEDGES, (after[1] - before[1]) / gibibytes),
+            Measured::new(SLOTS, slots),
+            Measured::new(HEDGES, hedges),
+            Measured::new(WITH_HEDGES, slots + hedges),
             Measured::new(PUTS, statement.requests("put") as f64 / gibibytes),
             Measured::new(ALL, requests as f64 / gibibytes),
             Measured::new(DOLLARS, statement.dollars() / gibibytes * 1_024.0),
@@ -155,10 +174,12 @@ impl Row for Faults {
         const WITH: Figure = Figure::new("p99 with faults", "ms", Better::Lower, 0);
         const RATIO: Figure =
             Figure::new("p99 with faults over p99 without", "x", Better::Lower, 2);
+        // The peak is that of a process: each turn has its own.
+        stage.close(system);
         stage.open(system, STANDARD)?;
         let url = stage.emulator("s3-standard")?.url.clone();
         let mut p99 = [0.0; 2];
-        let mut missing = 0.0;
+        let (mut missing, mut twice) = (0, 0);
         for (index, faults) in
             ["faults?errors=0&stalls=0", "faults?errors=0.05&stalls=0.01"].iter().enumerate()
         {
@@ -169,25 +190,28 @@ impl Row for Faults {
             act(&url, "faults?errors=0&stalls=0")?;
             let seen = metered?.result;
             p99[index] = seen.produce.quantile_ms(0.99);
-            missing += lost(&seen);
+            missing += seen.lost();
+            twice += seen.twice.load(Ordering::Relaxed);
             stage.drop_topic(system, &topic)?;
         }
         Ok(vec![
             Measured::beside(WITHOUT, p99[0], floor(S3_STANDARD, FLUSH_MS)[1], "floor"),
             Measured::new(WITH, p99[1]),
             Measured::new(RATIO, p99[1] / p99[0]),
-            Measured::new(LOST, missing),
+            Measured::new(LOST, missing as f64),
+            Measured::new(TWICE, twice as f64),
+            peak(stage)?,
         ])
     }
 }
 
 impl Row for Outage {
     fn name(&self) -> String {
-        "outage".to_owned()
+        self.name.to_owned()
     }
 
     fn about(&self) -> String {
-        "20,000 values of 1 KiB a second over S3 Standard, and the store away for 30 s".to_owned()
+        self.about.to_owned()
     }
 
     fn systems(&self) -> Vec<System> {
@@ -204,7 +228,6 @@ impl Row for Outage {
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const RECOVERY: Figure = Figure::new("recovery", "s", Better::Lower, 1);
-        const PEAK: Figure = Figure::new("peak resident", "MiB", Better::Lower, 0);
         const FAILED: Figure =
             Figure::new("records failed at the client", "records", Better::Lower, 0);
         stage.close(system);
@@ -215,18 +238,19 @@ impl Row for Outage {
         // The load goes on for half as long again, so that the way back is seen under it.
         let load = load(stage, &topic, 20_000, AWAY_FOR + AWAY_FOR / 2);
         let metered = stage.metered(system, || {
-            load.run(|| act(&url, &format!("outage?seconds={away}&mode=refuse")))
+            load.run(|| act(&url, &format!("outage?seconds={away}&mode={}", self.mode)))
         })?;
         let seen = metered.result;
-        let peak = peak_resident_bytes(stage.pid(system))? as f64 / (1u64 << 20) as f64;
+        let peak = peak(stage)?;
         stage.close(system);
         // The longest silence begins with the outage, give or take one flush.
         let recovery = seen.longest_silence.load(Ordering::Relaxed) as f64 / 1e6 - away;
         Ok(vec![
             Measured::new(RECOVERY, recovery.max(0.0)),
-            Measured::new(LOST, lost(&seen)),
+            Measured::new(LOST, seen.lost() as f64),
+            Measured::new(TWICE, seen.twice.load(Ordering::Relaxed) as f64),
             Measured::new(FAILED, seen.failed.load(Ordering::Relaxed) as f64),
-            Measured::new(PEAK, peak),
+            peak,
         ])
     }
 }

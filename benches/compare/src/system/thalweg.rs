@@ -21,15 +21,6 @@ pub(super) fn program(path: &Path, setup: &Setup, ports: [u16; 2], memory_max: &
         .arguments(["--data-dir".to_owned(), data.display().to_string()])
         .arguments(["--store".to_owned(), store])
         .arguments(setup.thalweg_arguments.clone());
-    if matches!(setup.store, Store::Memory) {
-        // What a turn need not keep goes while it runs, as the topic's retention says: the store is bounded.
-        program = program.arguments(["--set", "log.retention.check.interval.ms=1000"]).arguments([
-            "--set",
-            "gc.interval.ms=1000",
-            "--set",
-            "gc.grace.ms=1000",
-        ]);
-    }
     if let Store::Bucket { url } = &setup.store {
         program = program
             .arguments(["--set".to_owned(), format!("store.endpoint={url}")])

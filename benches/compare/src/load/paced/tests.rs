@@ -6,7 +6,7 @@ fn load(topics: usize, producers: usize) -> Paced {
     Paced {
         topics: (0..topics).map(|number| number.to_string()).collect(),
         partitions: 2,
-        value_bytes: 8,
+        value_bytes: payload::STAMP_BYTES,
         rate: 1,
         warm_up: Duration::ZERO,
         duration: Duration::ZERO,
@@ -15,6 +15,7 @@ fn load(topics: usize, producers: usize) -> Paced {
         consumer: Settings::new(),
         clients: Clients { producers, ..Clients::ONE },
         behind: 0,
+        keep_places: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{FRESH, KIB, SMALL, Size, of_values, record_rate};
 use crate::{
     limits::fresh_memory_cpu,
-    load::throughput::{Done, Volume, consumer_settings, producer_settings},
+    load::throughput::{Volume, consumer_settings, producer_settings},
     rows::{CLIENT_CPU, CPU, Measured, RATE, RECORDS, Row},
     stage::{Place, Stage},
     system::System,
@@ -76,7 +76,7 @@ impl Row for Consume {
             Written::InTransactions => "written in transactions of 10,000 records, read_committed",
         };
         format!(
-            "one librdkafka consumer at full speed, 48 passes over 64 MiB: {} B values, partitions {}, {}; Thalweg from \
+            "one librdkafka consumer at full speed from its start, 48 passes over 64 MiB: {} B values, partitions {}, {}; Thalweg from \
              its RAM tail, Kafka from the page cache",
             self.size.bytes, self.partitions, what
         )
@@ -93,9 +93,11 @@ impl Row for Consume {
             // Well within Thalweg's default `tail.bytes` of 128 MiB, what records carry beside their values included.
             records: TAIL_BYTES / self.size.bytes as u64,
         };
-        // What is scaled is how often it is read: fewer bytes would weigh each consumer's start instead.
+        // What is scaled is how often it is read: fewer bytes would weigh the consumer's start instead.
         let passes = stage.scaled(PASSES);
         let mut settings = consumer_settings(&volume.address);
+        // At the end of a pass a Fetch waits for more, and no other is sent before it is answered.
+        settings.push(("fetch.wait.max.ms".to_owned(), "1".to_owned()));
         match self.written {
             Written::Plain(codec) => {
                 volume.produce(&producer_settings(&volume.address, codec, false))?;
@@ -109,15 +111,7 @@ impl Row for Consume {
             }
         }
         stage.settle();
-        let metered = stage.metered(system, || {
-            (0..passes).try_fold(Done { seconds: 0.0, bytes: 0 }, |sum, _| {
-                let done = volume.consume(&settings)?;
-                anyhow::Ok(Done {
-                    seconds: sum.seconds + done.seconds,
-                    bytes: sum.bytes + done.bytes,
-                })
-            })
-        })?;
+        let metered = stage.metered(system, || volume.consume(&settings, passes))?;
         stage.drop_topic(system, &topic)?;
         let done = metered.result;
         let records = (volume.records * passes) as f64;

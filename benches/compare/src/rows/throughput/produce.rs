@@ -135,8 +135,13 @@ impl Row for Produce {
         if self.place == Place::Directory {
             const SHARE: Figure =
                 Figure::new("share of the disk's rate", "of 1", Better::Higher, 2);
-            let share = metered.result.megabytes_per_second() / stage.limits.disk_rate;
-            measured.push(Measured::beside(SHARE, share, 1.0, "synced 8 MiB writes"));
+            const OF_FOUR: Figure =
+                Figure::new("share of four writers' rate", "of 1", Better::Higher, 2);
+            let (rate, limits) = (metered.result.megabytes_per_second(), stage.limits);
+            let share = rate / limits.disk_rate;
+            measured.push(Measured::beside(SHARE, share, 1.0, "a synced write at a time"));
+            let share = rate / limits.disk_rate_of_four;
+            measured.push(Measured::beside(OF_FOUR, share, 1.0, "four at a time"));
         }
         Ok(measured)
     }
@@ -148,10 +153,10 @@ impl Produce {
         let done = metered.result;
         let (rate_limit, what) = match self.place {
             Place::Memory => (limits.loopback_rate, "loopback"),
-            Place::Directory => (limits.disk_rate, "synced disk"),
+            Place::Directory => (limits.disk_most(), "synced disk, 1 or 4 writers"),
             Place::Emulator(_) => (limits.put_rate, "raw PUT"),
             // What MinIO itself writes to; its own raw rate is not measured.
-            Place::Minio => (limits.disk_rate, "synced disk"),
+            Place::Minio => (limits.disk_most(), "synced disk, 1 or 4 writers"),
         };
         let (cpu_limit, work) = match self.place {
             Place::Memory | Place::Directory => (limits.produce_cpu(), "receive + CRC"),
