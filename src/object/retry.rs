@@ -136,14 +136,14 @@ impl Putter {
     pub async fn put_once(&self, key: &Key, payload: Payload, classify: &Classify) -> Outcome {
         let begun = Instant::now();
         let _under_way = self.store.report().write_began();
-        let (bytes, payload) = (payload.len(), payload.into_put());
+        let payload = payload.into_put();
         let (first, longest) = self.policy.backoff;
         let mut backoff = Backoff::new(first, longest, self.rng.clone());
         let mut refused_since = None;
         let mut ask = Ask::Put;
         loop {
             let step = match ask {
-                Ask::Put => self.put(key, bytes, &payload, classify, begun).await,
+                Ask::Put => self.put(key, &payload, classify, begun).await,
                 Ask::Read => self.read(key, classify, None).await,
             };
             let error = match (step, ask) {
@@ -174,15 +174,14 @@ impl Putter {
     async fn put(
         &self,
         key: &Key,
-        bytes: u64,
         payload: &PutPayload,
         classify: &Classify,
         wanted_since: Instant,
     ) -> Step {
         let begun = Instant::now();
-        match self.put_hedged(key, bytes, payload, wanted_since).await {
+        match self.put_hedged(key, payload, wanted_since).await {
             Ok(()) => {
-                self.latency().observe(bytes, begun.elapsed());
+                self.latency().observe(payload.content_length() as u64, begun.elapsed());
                 Step::Done(Outcome::Stored)
             }
             Err(error @ Error::AlreadyExists { .. }) => self.read(key, classify, Some(error)).await,
@@ -198,13 +197,13 @@ impl Putter {
     async fn put_hedged(
         &self,
         key: &Key,
-        bytes: u64,
         payload: &PutPayload,
         wanted_since: Instant,
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let mut first = Box::pin(self.try_put(key, payload));
-        let slow = self.latency().p95(bytes).map(|p95| p95.max(HEDGE_AFTER_MIN));
+        let slow =
+            self.latency().p95(payload.content_length() as u64).map(|p95| p95.max(HEDGE_AFTER_MIN));
         let Some(slow) = slow.filter(|_| self.may_hedge()) else { return first.await };
         tokio::select! {
             biased;

@@ -186,10 +186,11 @@ impl FrameReader {
             let mut limited = (&mut self.socket).take(missing as u64);
             tokio::select! {
                 biased;
-                read = limited.read_buf(buffer) => match read? {
-                    0 => return Err(FrameError::Truncated),
-                    _ => {}
-                },
+                read = limited.read_buf(buffer) => {
+                    if read? == 0 {
+                        return Err(FrameError::Truncated);
+                    }
+                }
                 () = late.as_mut() => {
                     if self.budget.is_wanted(length) {
                         return Err(FrameError::Late { arrived: buffer.len(), length });

@@ -69,13 +69,7 @@ impl TestDisk {
             match node {
                 Node::File { content, synced, .. } if survives() => *synced = content.clone(),
                 Node::File { content, synced, .. } => *content = synced.clone(),
-                Node::Dir { names, unsynced } => {
-                    for (name, synced) in std::mem::take(unsynced) {
-                        if names.get(&name) != synced.as_ref() && !survives() {
-                            put(names, name, synced);
-                        }
-                    }
-                }
+                Node::Dir { names, unsynced } => undo(names, std::mem::take(unsynced), &survives),
             }
         }
         state.forget_unreachable();
@@ -114,6 +108,19 @@ impl TestDisk {
 
     fn now(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.clock.now().0).unwrap_or(0))
+    }
+}
+
+/// Each name as it was synced, but where a draw lets the change survive.
+fn undo(
+    names: &mut BTreeMap<String, u64>,
+    unsynced: BTreeMap<String, Option<u64>>,
+    survives: &dyn Fn() -> bool,
+) {
+    for (name, synced) in unsynced {
+        if names.get(&name) != synced.as_ref() && !survives() {
+            put(names, name, synced);
+        }
     }
 }
 
