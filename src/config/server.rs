@@ -26,7 +26,7 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// How long a silent connection is kept; none: for ever.
     pub connections_max_idle: Option<Duration>,
-    /// The most memory for requests that were read and not yet answered.
+    /// The most memory for requests above 2 MiB, until they are answered; smaller ones have half as much again.
     pub queued_max_request_bytes: ByteSize,
     /// The most memory for records that were read and not yet taken by their clients.
     pub queued_max_response_bytes: ByteSize,

@@ -34,7 +34,7 @@ pub struct StoreConfig {
     pub request_timeout: Duration,
     /// The longest that connecting may take.
     pub connect_timeout: Duration,
-    /// Slow puts are sent a second time.
+    /// Slow puts and reads are sent once more.
     pub hedge: bool,
 }
 

@@ -2,8 +2,7 @@
 //!
 //! A fetch's answer shares the memory of slots and of what was read from the store, and keeps it until the client has taken
 //! it: a client that takes nothing would keep it for as long as its connection lives. So an answer is as large as there
-//! is room for. Like requests, the first [`FREE_BYTES`] of each need none, so that whoever holds all of it keeps nobody
-//! from going on.
+//! is room for. The first [`FREE_BYTES`] of each need none, so that whoever holds all of it keeps nobody from going on.
 //!
 //! Invariant: the records of all answers are at most the budget, and for each connection [`FREE_BYTES`] or one batch. The
 //! blocks that records lie in are not counted, nor are those of ShareFetch, which are copies.

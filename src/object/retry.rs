@@ -70,7 +70,7 @@ pub enum Outcome {
 pub struct Policy {
     /// The longest that one try may take. A local directory has no such bound: a file call cannot be cancelled.
     pub try_timeout: Duration,
-    /// Whether a slow put is sent a second time. Never on a local directory.
+    /// Whether a slow put is sent once more. Never on a local directory.
     pub hedge: bool,
     /// The first and the longest wait between tries.
     pub backoff: (Duration, Duration),
