@@ -92,12 +92,18 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Said>() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {}", explain(&error));
             ExitCode::FAILURE
         }
     }
 }
+
+/// An error that the log already tells of.
+#[derive(Debug, thiserror::Error)]
+#[error("see the log")]
+struct Said;
 
 /// An error and its causes, without causes whose words stand in what was said before.
 fn explain(error: &anyhow::Error) -> String {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::output;
 use super::settings::Settings;
 use crate::base::task;
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::node::Node;
 use crate::telemetry;
 
@@ -53,10 +53,18 @@ impl Args {
             runtime.worker_threads(threads);
         }
         let runtime = runtime.enable_all().build()?;
+        let format = config.node.log_format;
         let result = runtime.block_on(Box::pin(serve(config, self.ready_file)));
         // Whatever still runs has nothing left to promise.
         runtime.shutdown_timeout(Duration::from_secs(1));
-        result
+        match result {
+            // Whoever reads the log as JSON finds the last line in it too.
+            Err(error) if format == LogFormat::Json => {
+                tracing::error!("{}", super::explain(&error));
+                Err(super::Said.into())
+            }
+            result => result,
+        }
     }
 
     fn config(&self) -> anyhow::Result<Config> {

@@ -1,6 +1,7 @@
 //! What a broker says: to people when it is ready, and to programs in its log.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -22,8 +23,31 @@ fn every_line_of_a_json_log_is_an_object() -> anyhow::Result<()> {
     let status = broker.terminate()?;
     ensure!(status.success(), "{status}");
     let log = fs::read_to_string(settings.log())?;
-    let mut messages = Vec::new();
-    for line in log.lines() {
+    let messages = messages(&log)?;
+    for message in ["coordinator took office", "stopping; a second signal stops at once", "stopped"]
+    {
+        ensure!(messages.iter().any(|said| said == message), "no `{message}` in\n{log}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_json_log_ends_with_why_the_start_failed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let mut settings = Settings::directory(folder.path()).set("log.format", "json");
+    settings.listen = taken.local_addr()?.to_string();
+    ensure!(settings.start().is_err(), "it listens where another does");
+    let log = fs::read_to_string(settings.log())?;
+    let last = messages(&log)?.pop().context("nothing was said")?;
+    ensure!(last.starts_with("cannot start: "), "{log}");
+    ensure!(last.contains(&settings.listen), "{log}");
+    Ok(())
+}
+
+/// What each line of a JSON log says.
+fn messages(log: &str) -> anyhow::Result<Vec<String>> {
+    let message = |line: &str| {
         let said: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
         let field = |name: &str| said[name].as_str().with_context(|| format!("{name}: {line}"));
         let level = field("level")?;
@@ -31,13 +55,9 @@ fn every_line_of_a_json_log_is_an_object() -> anyhow::Result<()> {
         // 2026-01-31T12:00:00.000000Z
         let (date, time) = field("timestamp")?.split_once('T').context("no time")?;
         ensure!(date.len() == 10 && time.ends_with('Z'), "{line}");
-        messages.push(field("message")?.to_owned());
-    }
-    for message in ["coordinator took office", "stopping; a second signal stops at once", "stopped"]
-    {
-        ensure!(messages.iter().any(|said| said == message), "no `{message}` in\n{log}");
-    }
-    Ok(())
+        Ok(field("message")?.to_owned())
+    };
+    log.lines().map(message).collect()
 }
 
 /// Runs a line as a person would who pastes it into a shell; gives what it printed.
