@@ -16,9 +16,9 @@ mod system;
 mod usage;
 mod wire;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Parser;
 
 use crate::{
@@ -49,27 +49,26 @@ fn main() -> anyhow::Result<ExitCode> {
     let limits = Limits::measure(scratch.path(), &launcher.emulator)?;
     let machine = Machine::read(&launcher, options.commit.as_deref())?;
     let perf = options.perf.clone().map(|into| Perf::new(into, options.perf_unwind.clone()));
-    let mut runner = Runner {
-        launcher: &launcher,
-        scratch: &scratch,
-        limits: &limits,
+    let report = Report {
+        machine,
         rounds: options.rounds,
         scale: options.scale,
-        perf: perf.as_ref(),
+        limits: limits.clone(),
         lines: Vec::new(),
         remarks: Vec::new(),
         failed_rows: 0,
     };
-    runner.run(&rows);
-    let Runner { lines, remarks, failed_rows, .. } = runner;
-    let (rounds, scale) = (options.rounds, options.scale);
-    let report = Report { machine, rounds, scale, limits, lines, remarks, failed_rows };
+    let (results, perf) = (options.results.as_deref(), perf.as_ref());
+    let mut runner =
+        Runner { launcher: &launcher, scratch: &scratch, limits: &limits, perf, results, report };
+    runner.run(&rows)?;
+    let Runner { report, .. } = runner;
     println!("{}", report.table());
-    if let Some(directory) = &options.results {
-        save(&report, directory)?;
+    if let Some(directory) = results {
+        eprintln!("written to {}", directory.display());
     }
     // Only now: the table says which, and the others stand.
-    Ok(if failed_rows == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.failed_rows == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn chosen(only: &[String], targets: bool) -> anyhow::Result<Vec<Box<dyn Row>>> {
@@ -107,24 +106,4 @@ fn launcher(options: &Options) -> anyhow::Result<Launcher> {
         memory_max: options.memory_max.clone(),
         first_port: options.first_port,
     })
-}
-
-fn save(report: &Report, directory: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("could not make {}", directory.display()))?;
-    let write = |name: &str, text: &str| {
-        let path = directory.join(name);
-        std::fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))
-    };
-    write("table.md", &report.table())?;
-    write("report.json", &report.json()?)?;
-    for (figure, unit) in report.pictures() {
-        if let Some(picture) = report.picture(figure, unit) {
-            let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-            let name: String = format!("{figure}-{unit}").chars().map(plain).collect();
-            write(&format!("{name}.svg"), &picture)?;
-        }
-    }
-    eprintln!("written to {}", directory.display());
-    Ok(())
 }

@@ -1,12 +1,12 @@
 //! Rows in order, each in rounds: A B A B, after turns that do not count.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     limits::Limits,
     perf::Perf,
     process::Scratch,
-    report::{Better, Figure, Limit, Line},
+    report::{Better, Figure, Limit, Line, Report},
     rows::{Measured, Row, figures_with_target, target},
     stage::Stage,
     stats::Samples,
@@ -24,23 +24,20 @@ pub struct Runner<'a> {
     pub scratch: &'a Scratch,
     /// The machine's limits.
     pub limits: &'a Limits,
-    /// Rounds of each row.
-    pub rounds: usize,
-    /// Factor on volumes and durations.
-    pub scale: f64,
     /// Samples Thalweg's stacks in turns that count.
     pub perf: Option<&'a Perf>,
-    /// The lines so far.
-    pub lines: Vec<Line>,
-    /// Turns that failed or were disturbed.
-    pub remarks: Vec<String>,
-    /// Rows of which a turn failed.
-    pub failed_rows: usize,
+    /// Where the report is written after each row: a run of hours that is broken off leaves what it has.
+    pub results: Option<&'a Path>,
+    /// What was measured so far.
+    pub report: Report,
 }
 
 impl Runner<'_> {
     /// Runs the rows; a row that fails leaves a remark and the next one begins.
-    pub fn run(&mut self, rows: &[Box<dyn Row>]) {
+    ///
+    /// # Errors
+    /// The results could not be written.
+    pub fn run(&mut self, rows: &[Box<dyn Row>]) -> anyhow::Result<()> {
         let here = self.launcher.systems();
         for (number, row) in rows.iter().enumerate() {
             if !row.systems().iter().any(|system| here.contains(system)) {
@@ -48,15 +45,19 @@ impl Runner<'_> {
             }
             eprintln!("[{}/{}] {}: {}", number + 1, rows.len(), row.name(), row.about());
             self.row(row.as_ref());
+            if let Some(directory) = self.results {
+                self.report.save(directory)?;
+            }
         }
+        Ok(())
     }
 
     fn row(&mut self, row: &dyn Row) {
-        let mut stage = Stage::new(self.launcher, self.scratch, self.limits, self.scale);
+        let mut stage = Stage::new(self.launcher, self.scratch, self.limits, self.report.scale);
         let here = self.launcher.systems();
         let mut systems: Vec<System> =
             row.systems().into_iter().filter(|system| here.contains(system)).collect();
-        let rounds = self.rounds.min(row.rounds_max());
+        let rounds = self.report.rounds;
         let warm_up = row.warm_up_turns();
         let mut failed = Vec::new();
         for round in 0..warm_up + rounds {
@@ -90,9 +91,9 @@ impl Runner<'_> {
         if failed.is_empty() {
             return;
         }
-        self.failed_rows += 1;
+        self.report.failed_rows += 1;
         let has = |name: Option<&str>| {
-            let mut lines = self.lines.iter().filter(|line| line.row == row);
+            let mut lines = self.report.lines.iter().filter(|line| line.row == row);
             lines.any(|line| name.is_none_or(|name| line.figure.name == name))
         };
         let mut missing: Vec<&'static str> =
@@ -100,7 +101,7 @@ impl Runner<'_> {
         if missing.is_empty() && !has(None) {
             missing.push("no figure");
         }
-        self.lines.extend(missing.into_iter().map(|name| Line {
+        self.report.lines.extend(missing.into_iter().map(|name| Line {
             row: row.to_owned(),
             figure: Figure::new(name, "", Better::Neither, 0),
             samples: BTreeMap::new(),
@@ -108,7 +109,7 @@ impl Runner<'_> {
             target: target(row, name),
             failed: Vec::new(),
         }));
-        for line in self.lines.iter_mut().filter(|line| line.row == row) {
+        for line in self.report.lines.iter_mut().filter(|line| line.row == row) {
             line.failed = failed.to_vec();
         }
     }
@@ -130,7 +131,7 @@ impl Runner<'_> {
                 let remark =
                     format!("{}: {} failed in {title}: {error:#}", row.name(), system.name());
                 eprintln!("  {remark}");
-                self.remarks.push(remark);
+                self.report.remarks.push(remark);
                 None
             }
         }
@@ -144,7 +145,7 @@ impl Runner<'_> {
                 system.name()
             );
             eprintln!("  {remark}");
-            self.remarks.push(remark);
+            self.report.remarks.push(remark);
         }
     }
 
@@ -152,13 +153,14 @@ impl Runner<'_> {
         let name = row.name();
         for one in measured {
             let known = self
+                .report
                 .lines
                 .iter_mut()
                 .find(|line| line.row == name && line.figure.name == one.figure.name);
             let line = match known {
                 Some(line) => line,
                 None => {
-                    self.lines.push(Line {
+                    self.report.lines.push(Line {
                         row: name.clone(),
                         figure: one.figure,
                         samples: BTreeMap::new(),
@@ -166,7 +168,7 @@ impl Runner<'_> {
                         target: target(&name, one.figure.name),
                         failed: Vec::new(),
                     });
-                    self.lines.last_mut().expect("just pushed")
+                    self.report.lines.last_mut().expect("just pushed")
                 }
             };
             line.samples.entry(system).or_default().values.push(one.value);

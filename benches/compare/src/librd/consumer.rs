@@ -3,7 +3,7 @@
 use std::{ffi::c_int, time::Duration};
 
 use anyhow::bail;
-use rdkafka_sys as rd;
+use rdkafka::bindings as rd;
 
 use super::{Configuration, Settings, check, describe, open_topic};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use rdkafka_sys as rd;
+use rdkafka::bindings as rd;
 
 use super::{Configuration, Settings, check, describe, open_topic};
 

@@ -5,8 +5,9 @@ mod machine;
 mod svg;
 mod table;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::{limits::Limits, stats::Samples, system::System};
@@ -105,7 +106,7 @@ pub struct Target {
 pub struct Report {
     /// Where and with what.
     pub machine: Machine,
-    /// Rounds of rows that have no smaller bound of their own.
+    /// Rounds of each row.
     pub rounds: usize,
     /// By which amounts and durations were multiplied, where a row does not say otherwise.
     pub scale: f64,
@@ -117,6 +118,32 @@ pub struct Report {
     pub remarks: Vec<String>,
     /// How many rows failed.
     pub failed_rows: usize,
+}
+
+impl Report {
+    /// Writes table, JSON and pictures into a directory, over those that are there.
+    ///
+    /// # Errors
+    /// Names the path that could not be made or written.
+    pub fn save(&self, directory: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("could not make {}", directory.display()))?;
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, text)
+                .with_context(|| format!("could not write {}", path.display()))
+        };
+        write("table.md", &self.table())?;
+        write("report.json", &self.json()?)?;
+        for (figure, unit) in self.pictures() {
+            if let Some(picture) = self.picture(figure, unit) {
+                let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+                let name: String = format!("{figure}-{unit}").chars().map(plain).collect();
+                write(&format!("{name}.svg"), &picture)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Line {

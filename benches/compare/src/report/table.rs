@@ -26,7 +26,7 @@ impl Report {
             .map(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
             .collect();
         let mut text = format!(
-            "{}\nAt most {} rounds, amounts and durations times {}\n\n",
+            "{}\n{} rounds, amounts and durations times {}\n\n",
             self.machine.caption(),
             self.rounds,
             self.scale

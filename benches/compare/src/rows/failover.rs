@@ -64,10 +64,6 @@ impl Row for Failover {
         0
     }
 
-    fn rounds_max(&self) -> usize {
-        3
-    }
-
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const BACK: Figure = Figure::new("every group back", "ms", Better::Lower, 0);
         const FIRST: Figure = Figure::new("first group back", "ms", Better::Lower, 0);

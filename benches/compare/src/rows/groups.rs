@@ -226,10 +226,6 @@ impl Row for Heartbeat {
         0
     }
 
-    fn rounds_max(&self) -> usize {
-        3
-    }
-
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const PER: Figure = Figure::new("broker CPU", "us/heartbeat", Better::Lower, 1);
         const P50: Figure = Figure::new("p50", "ms", Better::Lower, 2);

@@ -73,10 +73,6 @@ impl Row for IdlePartitions {
         0
     }
 
-    fn rounds_max(&self) -> usize {
-        3
-    }
-
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const RESIDENT: Figure = Figure::new("resident a partition", "KiB", Better::Lower, 2);
         const BUSY: Figure = Figure::new("idle CPU", "% of a core", Better::Lower, 2);
@@ -130,10 +126,6 @@ impl Row for Connections {
 
     fn warm_up_turns(&self) -> usize {
         0
-    }
-
-    fn rounds_max(&self) -> usize {
-        3
     }
 
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {

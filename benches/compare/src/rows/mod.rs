@@ -79,11 +79,6 @@ pub trait Row {
         2
     }
 
-    /// The most rounds that make sense, for rows that take minutes each.
-    fn rounds_max(&self) -> usize {
-        usize::MAX
-    }
-
     /// One turn.
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>>;
 }

@@ -222,10 +222,6 @@ impl Row for Outage {
         0
     }
 
-    fn rounds_max(&self) -> usize {
-        3
-    }
-
     fn turn(&self, stage: &mut Stage<'_>, system: System) -> anyhow::Result<Vec<Measured>> {
         const RECOVERY: Figure = Figure::new("recovery", "s", Better::Lower, 1);
         const FAILED: Figure =
