@@ -130,6 +130,13 @@ impl Node {
         let wal = self.broker.registry().wal().expect("a running broker has a chain");
         self.runtime.block_on(async { wal.flush().await.expect("a store in memory works") });
     }
+
+    /// Waits for what takes its steps at once and is then answered when they are stable.
+    pub fn stable<T>(&self, work: impl Future<Output = T>) -> T {
+        let wal = self.broker.registry().wal().expect("a running broker has a chain");
+        let flush = async { wal.flush().await.expect("a store in memory works") };
+        self.runtime.block_on(async { futures::future::join(work, flush).await.0 })
+    }
 }
 
 /// One piece.

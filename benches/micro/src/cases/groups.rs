@@ -131,11 +131,11 @@ fn image() -> Image {
         leader: Some(BrokerId(1)),
         chain: None,
         leader_epoch: LeaderEpoch(0),
-        replicas: vec![BrokerId(1)],
+        replicas: vec![BrokerId(1)].into(),
         offline: false,
         log_start: Offset::ZERO,
         start: Offset::ZERO,
-        epochs: Vec::new(),
+        epochs: Vec::new().into(),
     };
     let mut image = Image::default();
     for number in 0..TOPICS {

@@ -1,5 +1,6 @@
 //! The cases, one file a layer.
 
+mod classic_groups;
 mod frames;
 mod groups;
 mod log;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Case> {
         log::cases(),
         manifest::cases(),
         groups::cases(),
+        classic_groups::cases(),
     ];
     layers.into_iter().flatten().collect()
 }
