@@ -40,16 +40,25 @@ pub struct Limits {
     pub crc_rate: f64,
     /// The same as CPU.
     pub crc_cpu: f64,
-    /// 8 MiB writes, each to a file of its own and synced, one after the other, MB/s.
-    pub disk_rate: f64,
-    /// The same of four writers at once, MB/s.
-    pub disk_rate_of_four: f64,
+    /// 8 MiB writes, each to a file of its own and synced, one after the other.
+    pub disk: Disk,
+    /// The same of four writers at once.
+    pub disk_of_four: Disk,
     /// 8 MiB PUTs to the emulator, two connections, MB/s.
     pub put_rate: f64,
     /// 8 MiB GETs from the emulator, two connections, MB/s.
     pub get_rate: f64,
     /// A request and its answer over the loopback.
     pub trip: Trip,
+}
+
+/// What a disk takes in 8 MiB writes, each to a file of its own and synced.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Disk {
+    /// MB/s.
+    pub rate: f64,
+    /// The writers' CPU, in seconds per GiB.
+    pub cpu: f64,
 }
 
 /// Sends 2 GiB over one connection, out of a buffer of `from` bytes: MB/s, and each side's CPU-seconds per GiB.
@@ -103,8 +112,7 @@ impl Limits {
             (rate, send, receive);
         (_, limits.tail_send_cpu, _) = loopback(64 << 20)?;
         limits.crc();
-        limits.disk_rate = disk(directory, 1)?;
-        limits.disk_rate_of_four = disk(directory, DISK_WRITERS)?;
+        (limits.disk, limits.disk_of_four) = disk(directory)?;
         limits.trip = Trip::measure()?;
         if emulator.exists() {
             let emulator = Emulator::start(emulator, directory, "zero")?;
@@ -130,7 +138,7 @@ impl Limits {
 
     /// MB/s of synced 8 MiB writes by one writer or by four, whichever is more: what the disk is held to.
     pub fn disk_most(&self) -> f64 {
-        self.disk_rate.max(self.disk_rate_of_four)
+        self.disk.rate.max(self.disk_of_four.rate)
     }
 
     fn crc(&mut self) {
@@ -149,13 +157,22 @@ impl Limits {
     }
 }
 
-/// MB/s of 8 MiB writes by so many writers at once, each write to a file of its own and synced.
-fn disk(directory: &Path, writers: usize) -> anyhow::Result<f64> {
+/// What the disk below a directory takes now from one writer and from four at once. Changes from minute to minute, so rows
+/// that write to it measure it with each turn.
+///
+/// # Errors
+/// Names the file that could not be written.
+pub fn disk(directory: &Path) -> anyhow::Result<(Disk, Disk)> {
+    Ok((written(directory, 1)?, written(directory, DISK_WRITERS)?))
+}
+
+fn written(directory: &Path, writers: usize) -> anyhow::Result<Disk> {
     const WRITES: usize = 48;
     let chunk = vec![5u8; 8 << 20];
     let directory = directory.join("disk");
     std::fs::create_dir_all(&directory)?;
-    let write = |writer: usize| -> anyhow::Result<()> {
+    let write = |writer: usize| -> anyhow::Result<f64> {
+        let before = thread_cpu_seconds();
         for number in (writer..WRITES).step_by(writers) {
             let path = directory.join(number.to_string());
             let mut file = File::create(&path)
@@ -163,16 +180,20 @@ fn disk(directory: &Path, writers: usize) -> anyhow::Result<f64> {
             file.write_all(&chunk)?;
             file.sync_all()?;
         }
-        Ok(())
+        Ok(thread_cpu_seconds() - before)
     };
     let write = &write;
     let began = Instant::now();
-    std::thread::scope(|scope| {
+    let cpu: f64 = std::thread::scope(|scope| {
         let threads: Vec<_> =
             (0..writers).map(|writer| scope.spawn(move || write(writer))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().expect("writers do not panic"))
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("writers do not panic"))
+            .sum::<anyhow::Result<f64>>()
     })?;
-    let rate = (WRITES * chunk.len()) as f64 / 1e6 / began.elapsed().as_secs_f64();
+    let bytes = (WRITES * chunk.len()) as f64;
+    let rate = bytes / 1e6 / began.elapsed().as_secs_f64();
     std::fs::remove_dir_all(&directory)?;
-    Ok(rate)
+    Ok(Disk { rate, cpu: cpu / (bytes / GIB) })
 }

@@ -2,7 +2,7 @@
 
 use super::{FRESH, KIB, SMALL, Size, of_values, record_rate, short_retention};
 use crate::{
-    limits::fresh_memory_cpu,
+    limits::{self, Limits, fresh_memory_cpu},
     load::throughput::{Done, Volume, producer_settings},
     report::{Better, Figure},
     rows::{CLIENT_CPU, CPU, Measured, RATE, RECORDS, Row, STORE_CPU},
@@ -131,25 +131,32 @@ impl Row for Produce {
             stage.metered(system, || volume.produce(&settings))?
         };
         stage.drop_topic(system, &topic)?;
-        let mut measured = self.figures(stage, &metered, volume.records);
-        if self.place == Place::Directory {
-            const SHARE: Figure =
-                Figure::new("share of the disk's rate", "of 1", Better::Higher, 2);
-            const OF_FOUR: Figure =
-                Figure::new("share of four writers' rate", "of 1", Better::Higher, 2);
-            let (rate, limits) = (metered.result.megabytes_per_second(), stage.limits);
-            let share = rate / limits.disk_rate;
-            measured.push(Measured::beside(SHARE, share, 1.0, "a synced write at a time"));
-            let share = rate / limits.disk_rate_of_four;
-            measured.push(Measured::beside(OF_FOUR, share, 1.0, "four at a time"));
+        if self.place != Place::Directory {
+            return Ok(self.figures(stage.limits, &metered, volume.records));
         }
+        let mut limits = stage.limits.clone();
+        (limits.disk, limits.disk_of_four) = limits::disk(stage.scratch.path())?;
+        let mut measured = self.figures(&limits, &metered, volume.records);
+        measured.extend(of_the_disk(&metered, &limits));
         Ok(measured)
     }
 }
 
+/// How the rate stands to what the disk took right after it, from one writer and from four.
+fn of_the_disk(metered: &Metered<Done>, limits: &Limits) -> [Measured; 3] {
+    const SHARE: Figure = Figure::new("share of the disk's rate", "of 1", Better::Higher, 2);
+    const OF_FOUR: Figure = Figure::new("share of four writers' rate", "of 1", Better::Higher, 2);
+    const DISK_CPU: Figure = Figure::new("synced writes' own CPU", "s/GiB", Better::Neither, 2);
+    let rate = metered.result.megabytes_per_second();
+    [
+        Measured::beside(SHARE, rate / limits.disk.rate, 1.0, "a synced write at a time"),
+        Measured::beside(OF_FOUR, rate / limits.disk_of_four.rate, 1.0, "four at a time"),
+        Measured::new(DISK_CPU, limits.disk.cpu),
+    ]
+}
+
 impl Produce {
-    fn figures(&self, stage: &Stage<'_>, metered: &Metered<Done>, records: u64) -> Vec<Measured> {
-        let limits = stage.limits;
+    fn figures(&self, limits: &Limits, metered: &Metered<Done>, records: u64) -> Vec<Measured> {
         let done = metered.result;
         let (rate_limit, what) = match self.place {
             Place::Memory => (limits.loopback_rate, "loopback"),
