@@ -9,7 +9,8 @@
 //!   batch is recognised after any recovery;
 //! - the objects (`audit`): WriteOnce, FencePermanent, OneSequencer, PrefixAck at the end of each life, and CommitOnce and
 //!   NoDanglingReference of the manifest against them; NoLeak where records were deleted;
-//! - IdempotentRecovery: a recovery that crashed after any call of the store is done again and finds the same log;
+//! - IdempotentRecovery: a recovery that crashed after any call of the store, or at any await, is done again and finds the
+//!   same log;
 //! - law 7 case by case (`recovery`): where a chain ends, and what stops a recovery;
 //! - CoordinatorFence (`succession`): a superseded coordinator never opens the manifest again;
 //! - law 9 (`stale`): a superseded leader says nothing that only a leader may say;
@@ -18,7 +19,7 @@
 //!   other and a bank whose money is neither made nor lost; and each rule of fencing;
 //! - groups of both protocols (`exact::members`), and of both at once: OneOwner, FencedCommit, GroupOffsetsMonotone;
 //! - share groups (`share`): AcceptedAgain, TwoHolders, StolenAck, CountForgotten, TooManyDeliveries, LostRecord;
-//! - all three crashed after every call of the store, and at every await (`steps`);
+//! - transactions and groups of both kinds crashed after every call of the store, and at every await (`steps`);
 //! - liveness once faults stop, and law 1: an outage of the metadata stops no acknowledgement.
 //!
 //! Stores that lie are in here too: each lie must break a promise, or the checks would be worth nothing. Mutations of the
@@ -45,13 +46,14 @@ mod world;
 
 use std::process::{Command, Stdio};
 use std::sync::PoisonError;
+use std::time::Duration;
 use std::{env, fs};
 
 use thalweg::base::task;
 use thalweg::object::faults::Fault;
 
 use steps::Lived;
-use world::{Crash, Report};
+use world::{Crash, Log, Report};
 
 /// Seeds that every run of the tests goes through.
 const SEEDS: u64 = 200;
@@ -68,7 +70,7 @@ const SHARES: u64 = 20;
 /// Seeds whose transactions and groups are crashed after every call.
 const CRASHES: u64 = 2;
 
-/// Seeds whose transactions, groups and share groups are crashed at every await: 2 s each.
+/// Seeds whose recoveries, transactions, groups and share groups are crashed at every await: seconds each.
 const AWAITS: u64 = 1;
 
 /// After so many polls crashes a life before the one that crashes at every await: in the middle of what its clients do.
@@ -82,6 +84,9 @@ const DISKS: u64 = 20;
 
 /// Seeds whose recovery is crashed after every call.
 const RECOVERIES: u64 = 4;
+
+/// Puts of a life of which each fails in its turn.
+const EACH_PUT: u32 = 12;
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
@@ -277,12 +282,56 @@ fn a_recovery_crashed_anywhere_ends_the_same() {
     for seed in 0..number("SIM_RECOVERIES").unwrap_or(RECOVERIES) {
         let mut whole = None;
         for calls in 0.. {
-            let Some(found) = world::recover_twice(seed, calls) else { break };
+            let (lived, found) = world::recover_twice(seed, Crash::AfterCalls(calls));
+            if lived.undisturbed {
+                break;
+            }
             assert!(calls < 2000, "seed {seed}: no recovery takes so many calls");
-            let whole = whole.get_or_insert_with(|| found.clone());
-            assert_eq!(found, *whole, "IdempotentRecovery: seed {seed}, crash after {calls} calls");
+            assert_recovered(seed, whole.get_or_insert_with(|| found.clone()), &found);
         }
-        assert!(whole.is_some_and(|log| !log.is_empty()), "seed {seed}: nothing to recover");
+        assert!(whole.is_some(), "seed {seed}: nothing to recover");
+    }
+}
+
+#[test]
+fn a_recovery_crashed_at_any_await_ends_the_same() {
+    for seed in 0..number("SIM_AWAITS").unwrap_or(AWAITS) {
+        let (Lived { points, .. }, whole) = world::recover_twice(seed, Crash::AfterPolls(u64::MAX));
+        assert!(points.len() > 60, "seed {seed}: {} polls changed something", points.len());
+        for point in points {
+            let (lived, found) = world::recover_twice(seed, Crash::AfterPolls(point));
+            assert!(!lived.undisturbed, "seed {seed} did not come to poll {point} again");
+            assert_recovered(seed, &whole, &found);
+        }
+    }
+}
+
+fn assert_recovered(seed: u64, whole: &Log, found: &Log) {
+    assert!(!whole.is_empty(), "seed {seed}: nothing to recover");
+    assert_eq!(found, whole, "IdempotentRecovery: seed {seed}");
+}
+
+/// Not drawn but each in its turn.
+#[test]
+fn each_put_may_fail_in_each_way() {
+    const LATER: Duration = Duration::from_millis(500);
+    let hang = |applied| Fault::Hang { wait: LATER, applied };
+    let faults = [
+        Fault::FailBefore,
+        Fault::FailAfter,
+        Fault::Twice(LATER),
+        Fault::Late(LATER),
+        Fault::Status(409),
+        Fault::Status(412),
+        Fault::Status(503),
+        Fault::StatusAfter(500),
+        hang(false),
+        hang(true),
+    ];
+    for fault in faults {
+        for nth in 0..EACH_PUT {
+            assert!(world::run_with_a_fault(1, fault, nth), "there is no put {nth}");
+        }
     }
 }
 
@@ -305,8 +354,11 @@ fn a_superseded_node_exits_and_never_takes_back() {
 
 #[test]
 fn what_was_acknowledged_outlives_the_power() {
-    let acked: u64 = (0..number("SIM_DISKS").unwrap_or(DISKS)).map(world::run_on_a_disk).sum();
+    let seeds = 0..number("SIM_DISKS").unwrap_or(DISKS);
+    let acked: u64 = seeds.map(|seed| world::run_on_a_disk(seed).acked).sum();
     assert!(acked > 0, "no record was acknowledged");
+    let [one, other] = [0; 2].map(|seed| world::run_on_a_disk(seed).trace);
+    assert_same(0, &one, &other, "this process");
 }
 
 /// The first promise that breaks within some seeds, by its name.

@@ -206,8 +206,7 @@ async fn send_waiting(client: &Client, clients: &Mutex<Clients>, producer: usize
     !lock(clients).producers[producer].waiting.is_empty()
 }
 
-/// NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT; and OUT_OF_ORDER_SEQUENCE_NUMBER after one of
-/// these hit a batch before it in the same volley.
+/// NOT_LEADER_OR_FOLLOWER, UNKNOWN_TOPIC_OR_PARTITION, REQUEST_TIMED_OUT.
 fn is_retriable(code: i16) -> bool {
     matches!(code, 3 | 6 | 7)
 }

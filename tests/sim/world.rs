@@ -22,6 +22,10 @@ use super::producers::{Actors, Clients, SharedClients, lock, read_all, settle};
 use super::steps::{self, Lived};
 
 const LIVES: u64 = 4;
+/// How long a life with a single fault lasts.
+const ONE_FAULT: Duration = Duration::from_secs(3);
+/// A recovery over a store that is well is through after that.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(5);
 /// Once faults have stopped everything is answered within this time.
 pub(crate) const LIVELY: Duration = Duration::from_secs(300);
 /// Where wall clocks begin. They differ by less than a day from life to life: the one thing that the metadata's store
@@ -30,7 +34,7 @@ pub(crate) const WALL: Timestamp = Timestamp(1_700_000_000_000);
 const WALL_SPREAD_MS: u64 = 20 * 3_600_000;
 
 /// The log at the end, by partition and offset.
-type Log = BTreeMap<(i32, i64), String>;
+pub(crate) type Log = BTreeMap<(i32, i64), String>;
 
 /// What a run left behind, to compare two of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,7 +113,7 @@ pub(crate) fn run(seed: u64) -> Report {
 }
 
 /// A run on a local disk whose machine loses power at the end of each life: what was not synced is gone, or is not.
-pub(crate) fn run_on_a_disk(seed: u64) -> u64 {
+pub(crate) fn run_on_a_disk(seed: u64) -> Report {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
     let disk = TestDisk::new(Arc::new(Still(WALL)));
@@ -120,6 +124,7 @@ pub(crate) fn run_on_a_disk(seed: u64) -> u64 {
         stage.calm();
         let length = Duration::from_millis(100 + stage.rng.below(4_000));
         on_a_runtime(async {
+            stage.faults.begin_chapter("life");
             let weather = Weather { data: false, metadata: false };
             let connect = |broker: &Broker, rng: &Rng| Actors::of(broker, clients, rng);
             let _ = tokio::time::timeout(length, stage.live(weather, (LIVELY, 0), &connect)).await;
@@ -130,7 +135,8 @@ pub(crate) fn run_on_a_disk(seed: u64) -> u64 {
     world.stage.sound = test_disk(&disk).expect("a disk that works");
     world.stage.store = world.stage.sound.clone();
     world.last_life();
-    lock(&world.clients).history.acked_count()
+    let acked = lock(&world.clients).history.acked_count();
+    world.stage.report(acked)
 }
 
 /// A run over a store that lies about puts of data, from the `nth` of each life on. Some promise must break.
@@ -144,21 +150,34 @@ pub(crate) fn run_with_a_lie(seed: u64, lie: Fault, nth: u32) {
     world.last_life();
 }
 
-/// A life that ends in a crash, a recovery that stops after so many calls of the store, and another that does not: the log
-/// that it finds. None: the first recovery was through before.
-pub(crate) fn recover_twice(seed: u64, calls: u64) -> Option<Log> {
+/// A life over a store that is well, but for one put of data that fails so. Whether there was such a put.
+pub(crate) fn run_with_a_fault(seed: u64, fault: Fault, nth: u32) -> bool {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
-    world.rough_life();
-    world.stage.faults.fall_silent_after(Some(calls));
-    let through = on_a_runtime(async {
-        world.stage.faults.begin_chapter("recovery");
-        tokio::time::timeout(LIVELY, world.stage.start()).await.is_ok()
+    let clients = Arc::clone(&world.clients);
+    let stage = &mut world.stage;
+    stage.calm();
+    stage.faults.script(Script::next(Op::Put, "/w/", fault).after(nth));
+    on_a_runtime(async {
+        stage.faults.begin_chapter("life");
+        let connect = |broker: &Broker, rng: &Rng| Actors::of(broker, &clients, rng);
+        let weather = Weather { data: true, metadata: false };
+        let _ = tokio::time::timeout(ONE_FAULT, stage.live(weather, (LIVELY, 0), &connect)).await;
     });
-    task::assert_no_panics();
-    world.stage.faults.fall_silent_after(None);
-    let found = world.last_life();
-    (!through).then_some(found)
+    stage.end_of_life();
+    let came = stage.faults.count(Op::Put, "/w/") > nth as usize;
+    world.last_life();
+    came
+}
+
+/// A life that ends in a crash, a recovery that crashes, and another that does not: how the first went, and the log that the
+/// second finds.
+pub(crate) fn recover_twice(seed: u64, crash: Crash) -> (Lived, Log) {
+    let _shown = Shown::crashing(seed, &[crash]);
+    let mut world = World::new(seed);
+    world.rough_life();
+    let lived = world.stage.crashing_recovery(crash);
+    (lived, world.last_life())
 }
 
 /// A broker whose metadata does not answer for a while: what clients had acknowledged before, in and after that time.
@@ -258,6 +277,12 @@ impl Drop for Shown {
 /// Runs `future` on a runtime of its own, with the clock paused. Dropping the runtime ends every task where it stands.
 pub(crate) fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
     runtime().build().expect("a runtime").block_on(future)
+}
+
+/// The same, for a life that is looked at after each poll.
+fn step_by_step<T>(future: impl Future<Output = T>) -> T {
+    let runtime = runtime().event_interval(steps::EVENT_INTERVAL).build().expect("a runtime");
+    runtime.block_on(future)
 }
 
 fn runtime() -> tokio::runtime::Builder {
@@ -501,14 +526,39 @@ impl Stage {
         };
         let lived = match crash {
             Crash::AfterCalls(_) => on_a_runtime(life),
-            Crash::AfterPolls(_) => runtime()
-                .event_interval(steps::EVENT_INTERVAL)
-                .build()
-                .expect("a runtime")
-                .block_on(life),
+            Crash::AfterPolls(_) => step_by_step(life),
         };
         self.faults.fall_silent_after(None);
         self.end_of_life();
+        lived
+    }
+
+    /// A start that crashes, or is through before.
+    fn crashing_recovery(&self, crash: Crash) -> Lived {
+        self.calm();
+        let lived = match crash {
+            Crash::AfterCalls(calls) => on_a_runtime(async {
+                self.faults.begin_chapter("recovery");
+                self.faults.fall_silent_after(Some(calls));
+                let undisturbed = tokio::time::timeout(LIVELY, self.start()).await.is_ok();
+                Lived { undisturbed, points: Vec::new() }
+            }),
+            Crash::AfterPolls(polls) => step_by_step(async {
+                self.faults.begin_chapter("recovery");
+                let (settings, store, wall) = (self.settings, self.store.clone(), self.wall);
+                let rng = Rng::from_seed(self.rng.u64());
+                // A task, as each step of a life is that of one.
+                let starting = task::spawn("sim-recovery", async move {
+                    start_with(settings, &store, wall, rng).await.expect("a healthy store")
+                });
+                let calls = || self.faults.digest().1;
+                let lived = steps::live(RECOVERED_WITHIN, polls, calls).await;
+                assert!(!lived.undisturbed || starting.is_finished(), "no recovery takes so long");
+                lived
+            }),
+        };
+        task::assert_no_panics();
+        self.faults.fall_silent_after(None);
         lived
     }
 
