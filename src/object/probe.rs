@@ -35,6 +35,16 @@ pub enum Refusal {
         /// The probe's object.
         key: Key,
     },
+    /// Neither of two puts of a new name succeeded, again and again.
+    #[error(
+        "{store} does not keep put-if-absent: of two puts of a new name with If-None-Match: * neither succeeded, {RACES_MAX} \
+         times in a row; use a store that honours conditional writes (Amazon S3, MinIO, Google Cloud Storage, Azure Blob \
+         Storage, or a local directory)"
+    )]
+    NoWinner {
+        /// The store.
+        store: String,
+    },
     /// A put was answered as done, and other bytes are there.
     #[error(
         "{store} does not give back what was put: {key} was stored and then read with other bytes"
@@ -103,7 +113,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A store may answer both of two racing puts with "conflict"; then they race again.
 const RACES_MAX: u32 = 5;
 
-/// Probes the store: leaves nothing behind.
+/// Probes the store. Leaves nothing behind in one that can be used; in one that is refused its object may stay.
 ///
 /// # Errors
 /// For people: which store, what it did, and what to do.
@@ -141,7 +151,7 @@ pub async fn probe(store: &Store, rng: &Rng) -> Result<Abilities, Refusal> {
         let if_match = honours_if_match(store, &keys::probe(rng.u64())).await;
         return Ok(Abilities { if_match });
     }
-    Err(not_exclusive(store, &keys::probe(0)))
+    Err(Refusal::NoWinner { store: store.to_string() })
 }
 
 async fn absent(store: &Store, key: &Key) -> Result<(), Error> {

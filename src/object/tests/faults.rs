@@ -55,6 +55,14 @@ async fn storm(seed: u64) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_in_which_no_put_wins_is_refused() {
+    let (store, faults) = faulty(1);
+    faults.script(Script::next(Op::Put, "probe/", Fault::Status(412)).times(u32::MAX));
+    let refusal = probe::probe(&store, &Rng::from_seed(1)).await.unwrap_err().to_string();
+    assert!(refusal.contains("neither succeeded"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_seed_makes_one_log_and_another_seed_another() {
     let first = storm(7).await;
     assert!(first.len() > 900);
