@@ -175,7 +175,7 @@ fn ten_thousand_idle_connections_cost_little() {
         .is_ok_and(|status| status.success());
     if !raised {
         assert!(
-            std::env::var_os("CI").is_none(),
+            std::env::var("CI").as_deref() != Ok("true"),
             "CI skips nothing: no rights to 20,000 open files"
         );
         println!("skipped: 10,000 idle connections: no rights to as many open files");
