@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{self, Command, Output, Stdio};
+use std::{env, fs};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::broker::Settings;
+use crate::broker::{Broker, Settings};
 use crate::ports::free_port;
 
 /// Runs the program with `args` and `input`; gives what it printed if it succeeded, else an error with what it said.
@@ -75,6 +76,75 @@ fn a_record_goes_round() -> anyhow::Result<()> {
     with(&["topic", "delete", "orders"], "")?;
     let left = with(&["topic", "list", "--json"], "")?;
     ensure!(left.trim() == "[]", "{left}");
+    Ok(())
+}
+
+/// A broker of the test's own, or the one that `THALWEG_TEST_BOOTSTRAP` names: the commands work with any.
+fn some_broker(folder: &Path) -> anyhow::Result<(Option<Broker>, String)> {
+    if let Ok(address) = env::var("THALWEG_TEST_BOOTSTRAP") {
+        return Ok((None, address));
+    }
+    let broker = Settings::directory(folder).start()?;
+    let address = broker.address.clone();
+    Ok((Some(broker), address))
+}
+
+#[test]
+fn records_come_from_where_the_flags_say_and_go_where_they_say() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (_broker, address) = some_broker(folder.path())?;
+    let with = |args: &[&str], input: &str| run(&[args, &["--broker", &address]].concat(), input);
+    let (topic, copy) = (&format!("flags-{}", process::id()), &format!("copy-{}", process::id()));
+    for name in [topic, copy] {
+        with(&["topic", "create", name, "-p", "3", "-c", "retention.ms=-1"], "")?;
+    }
+    let file = |name: &str, text: &str| -> anyhow::Result<String> {
+        let path = folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path.to_str().context("the path is text")?.to_owned())
+    };
+    // Whole files of several lines, with one key and one time, in one partition.
+    let (one, two) = (file("one", "1\n2")?, file("two", "")?);
+    let whole = ["-f", "files", "-p", "1", "-k", "key", "-t", "2026-11-23T06:00:00Z", "-H", "a=b"];
+    with(&[&["produce", topic, &one, &two][..], &whole].concat(), "")?;
+    // Lines of a file and of standard input, two days later, in another.
+    let lines = file("lines", "x\ny\n")?;
+    let later = ["-p", "2", "-t", "2026-11-25T06:00:00Z", "--acks", "1", "-z", "zstd"];
+    with(&[&["produce", topic, &lines, "-"][..], &later].concat(), "z\n")?;
+
+    let consume = |args: &[&str]| with(&[&["consume", topic][..], args].concat(), "");
+    let shown = consume(&["-p", "1", "--until", "end", "-t", "-o", "-H", "-k"])?;
+    let head = "2026-11-23T06:00:00.000Z\t1:";
+    ensure!(shown == format!("{head}0\ta=b\tkey\t1\n2\n{head}1\ta=b\tkey\t\n"), "{shown:?}");
+    let from_time = ["--from", "@2026-11-24T00:00:00Z", "--until", "end"];
+    ensure!(consume(&from_time)? == "x\ny\nz\n", "what was written on the 25th");
+    let until_time = ["--until", "@2026-11-24T00:00:00Z", "-o", "-p", "1,2"];
+    ensure!(consume(&until_time)?.lines().count() == 3, "what was written on the 23rd");
+    let middle = ["-p", "2", "--from", "1", "--until", "2"];
+    ensure!(consume(&middle)? == "y\n", "from one offset to before another");
+    let some = ["-p", "2", "-n", "2", "--output", &file("output", "")?];
+    ensure!(consume(&some)?.is_empty(), "what goes to a file is not printed");
+    ensure!(
+        fs::read_to_string(folder.path().join("output"))? == "x\ny\n",
+        "a file with two records"
+    );
+    let past = [&["consume", topic][..], &["-p", "2", "--from", "9"], &["--broker", &address]];
+    ensure!(refusal(&past.concat())?.contains("past its end, 3"), "there is no offset 9");
+
+    // What is printed as JSON is read as JSON, each record with its partition.
+    let objects = consume(&["--until", "end", "--json"])?;
+    with(&["produce", copy, "--format", "json"], &objects)?;
+    let copied = with(&["consume", copy, "--until", "end", "--json"], "")?;
+    let sorted = |text: &str| -> anyhow::Result<Vec<String>> {
+        let mut all: Vec<String> = text.lines().map(|line| line.replace(copy, topic)).collect();
+        all.sort();
+        ensure!(all.len() == 5, "{text}");
+        Ok(all)
+    };
+    ensure!(sorted(&objects)? == sorted(&copied)?, "{objects}{copied}");
+    for name in [topic, copy] {
+        with(&["topic", "delete", name], "")?;
+    }
     Ok(())
 }
 
@@ -158,7 +228,7 @@ fn inspectors_look_beside_a_running_broker() -> anyhow::Result<()> {
 fn slots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder)? {
+        for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.is_dir() { open.push(path) } else { found.push(path) }
         }
@@ -173,7 +243,7 @@ fn slots(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn a_second_process_names_the_first() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let broker = Settings::directory(folder.path()).start()?;
-    let ready: Value = serde_json::from_slice(&std::fs::read(folder.path().join("ready.json"))?)?;
+    let ready: Value = serde_json::from_slice(&fs::read(folder.path().join("ready.json"))?)?;
     let data = folder.path().join("data");
     let data = data.to_str().context("the path is text")?;
     let http = ready["http"].as_str().context("no HTTP address")?;
@@ -188,8 +258,8 @@ fn a_place_that_cannot_be_used_is_named_with_what_to_do() -> anyhow::Result<()> 
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (file, missing, empty) = (path("file"), path("missing"), path("empty"));
-    std::fs::write(&file, "")?;
-    std::fs::create_dir(&empty)?;
+    fs::write(&file, "")?;
+    fs::create_dir(&empty)?;
     let said = refusal(&["serve", "--listen", "localhost:0", "--data-dir", &file])?;
     ensure!(said.contains(&file) && said.contains("name another with --data-dir"), "{said}");
     for inspector in [&["slot", "list"][..], &["manifest", "show"]] {
@@ -250,7 +320,7 @@ fn bash_takes_its_script_and_completes_by_it() -> anyhow::Result<()> {
              _thalweg thalweg {begun} {last}\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
         );
         let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(&file, asked)?;
+        fs::write(&file, asked)?;
         for flags in [&["-n"][..], &[]] {
             let output = Command::new("bash").args(flags).arg(file.path()).output()?;
             let said = String::from_utf8_lossy(&output.stderr);

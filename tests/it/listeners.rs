@@ -10,6 +10,7 @@ use kafka_protocol::protocol::{Request, StrBytes};
 
 use crate::broker::Settings;
 use crate::load::Wire;
+use crate::parts;
 use crate::ports::free_port;
 
 const METADATA: i16 = 12;
@@ -88,6 +89,7 @@ fn localhost_is_reached_over_both_families_at_one_port() -> anyhow::Result<()> {
         if TcpListener::bind("[::1]:0").is_ok() {
             hosts.push("[::1]");
         } else {
+            ensure!(!parts::are_demanded(), "this machine has no ::1");
             println!("skipped: localhost over IPv6: this machine has no ::1");
         }
         for host in hosts {

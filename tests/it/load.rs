@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, RequestHeader,
@@ -105,6 +106,9 @@ impl Writer {
                 Err(Broken::Connection) if self.is_patient || !self.is_told_to_stop() => {}
                 Err(Broken::Connection) => return Ok(state.written),
                 Err(Broken::Refused(code)) => {
+                    let error = ResponseError::try_from_code(code);
+                    let is_retriable = error.is_some_and(|error| error.is_retriable());
+                    ensure!(is_retriable, "{}: {error:?} ({code}) ends a client", self.name);
                     refusals = if state.answered > before { 0 } else { refusals + 1 };
                     ensure!(refusals < REFUSALS_MAX, "{}: refused with code {code}", self.name);
                 }

@@ -1,7 +1,8 @@
 //! One integration suite for every store: a broker as a process, driven over the wire by the program's own client.
 //!
-//! Each test runs in memory, on a local directory and on MinIO. `THALWEG_TEST_BOOTSTRAP=HOST:PORT` runs them against
-//! another broker instead, those that need not stop it.
+//! What a broker does with topics, records, configs and retention is tried in memory, on a local directory and on MinIO, by
+//! the same tests; what must outlive a process on the latter two; what one place alone has, there. With
+//! `THALWEG_TEST_BOOTSTRAP=HOST:PORT` the first kind runs against another broker instead.
 
 #[path = "../support/azurite.rs"]
 mod azurite;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use thalweg::client::wire::Acks;
+use thalweg::client::wire::{Acks, NewTopic};
 use thalweg::record::Compression;
 
 use crate::place::{Place, client, client_for, on_each};
@@ -29,6 +29,23 @@ async fn a_created_topic_is_there_with_all_its_partitions() {
         let bad = stand.client.create_topic(&topic("not a name", 1)).await;
         let code = bad.err().and_then(|error| error.code());
         ensure!(code == Some(INVALID_TOPIC_EXCEPTION), "{code:?}");
+        Ok(())
+    })
+    .await;
+}
+
+/// The bucket replicates: one broker stands for as many as were asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_asked_for_with_three_replicas_shows_three_in_sync() {
+    on_each(vec![Place::Memory], &[("broker.id", "7")], async |stand| {
+        let wanted = NewTopic { replication_factor: Some(3), ..topic("three", 2) };
+        let told = stand.client.create_topic(&wanted).await?;
+        ensure!(told == (Some(2), Some(3)), "{told:?}");
+        let found = stand.client.topic("three", false).await?;
+        for partition in &found.partitions {
+            ensure!(partition.replicas == [7, 7, 7], "{partition:?}");
+            ensure!(partition.in_sync == [7, 7, 7], "{partition:?}");
+        }
         Ok(())
     })
     .await;
