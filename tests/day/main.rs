@@ -126,8 +126,7 @@ async fn day() -> Vec<Held> {
             read = last.expect("what was acknowledged can be read") + 1;
             assert!(read > base);
         }
-        let rows = rows(&broker, &metrics);
-        let held = Held { rows, ..held(&broker, &store, &disk, tp).await };
+        let held = held(&broker, &metrics, &store, &disk, tp).await;
         println!("hour {}: {held:?}", hours.len() + 1);
         hours.push(held);
     }
@@ -175,7 +174,13 @@ fn rows(broker: &Broker, metrics: &telemetry::Registry) -> usize {
     usize::try_from(wal.committed()).expect("small") - trimmed
 }
 
-async fn held(broker: &Broker, store: &Store, disk: &TestDisk, tp: TopicPartition) -> Held {
+async fn held(
+    broker: &Broker,
+    metrics: &telemetry::Registry,
+    store: &Store,
+    disk: &TestDisk,
+    tp: TopicPartition,
+) -> Held {
     let mut runs = 0;
     let context = broker.context();
     let mut from = context.image().partition(&tp).expect("there").log_start;
@@ -189,7 +194,7 @@ async fn held(broker: &Broker, store: &Store, disk: &TestDisk, tp: TopicPartitio
     Held {
         data_objects: count(&keys::slots_prefix(CLUSTER)).await,
         metadata_objects: count(&keys::meta(CLUSTER)).await,
-        rows: 0,
+        rows: rows(broker, metrics),
         runs,
         disk_bytes: disk.bytes(),
         memory_bytes: allocated_bytes().saturating_sub(disk.bytes()),
