@@ -1,8 +1,9 @@
 //! `thalweg consume`: records of a topic, from anywhere to anywhere.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -93,17 +94,28 @@ const PARTITION_BYTES: i32 = 4 << 20;
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        super::block_on(async {
-            let interrupted = tokio::signal::ctrl_c();
-            tokio::select! {
-                biased;
-                _ = interrupted => Ok(()),
-                result = self.consume() => result,
-            }
-        })
+        super::block_on(self.consume())
     }
 
     async fn consume(&self) -> anyhow::Result<()> {
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        let reader = tokio::select! {
+            biased;
+            _ = &mut interrupted => return Ok(()),
+            reader = self.reader() => reader,
+        };
+        let mut reader = reader?;
+        let result = tokio::select! {
+            biased;
+            _ = &mut interrupted => Ok(()),
+            result = reader.read() => result,
+        };
+        reader.out.flush()?;
+        reader.progress.finish();
+        result
+    }
+
+    async fn reader(&self) -> anyhow::Result<Reader<'_>> {
         let client = self.target.connect().await?;
         let topic = client.topic(&self.topic, false).await;
         let topic = topic.with_context(|| format!("cannot read topic {}", self.topic))?;
@@ -121,7 +133,7 @@ impl Args {
             }
             None => Box::new(std::io::stdout().lock()),
         };
-        let mut reader = Reader {
+        Ok(Reader {
             args: self,
             client,
             positions,
@@ -129,14 +141,7 @@ impl Args {
             left: self.count,
             out: BufWriter::with_capacity(1 << 16, out),
             progress: Progress::new(self.output.is_some()),
-        };
-        let result = reader.read().await;
-        reader.progress.clear();
-        reader.out.flush()?;
-        if std::io::stderr().is_terminal() && !std::io::stdout().is_terminal() {
-            eprintln!("{}", reader.progress.line());
-        }
-        result
+        })
     }
 
     /// The offset of `place` in each partition, between its start and its end.

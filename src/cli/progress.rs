@@ -50,6 +50,13 @@ impl Progress {
         }
     }
 
+    /// Leaves what it came to in place of the line.
+    pub(super) fn finish(&self) {
+        if self.is_visible {
+            let _ = writeln!(std::io::stderr(), "\r\x1b[K{}", self.line());
+        }
+    }
+
     /// `12 records, 1.5 MiB, 3.0 MiB/s`.
     #[expect(
         clippy::cast_precision_loss,
@@ -57,7 +64,7 @@ impl Progress {
         clippy::cast_sign_loss,
         reason = "three digits are shown"
     )]
-    pub(super) fn line(&self) -> String {
+    fn line(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
         let rate = (self.bytes as f64 / seconds) as u64;
         format!("{}, {}, {}/s", count(self.records, "record"), size(self.bytes), size(rate))

@@ -10,6 +10,8 @@ mod azurite;
 mod broker;
 #[path = "../support/gcs.rs"]
 mod gcs;
+#[path = "../support/kafka.rs"]
+mod kafka;
 #[path = "../support/minio.rs"]
 mod minio;
 #[path = "../support/parts.rs"]
@@ -44,6 +46,7 @@ mod shares;
 mod signatures;
 mod stopping;
 mod takeover;
+mod terminal;
 mod topics;
 mod transactions;
 mod until;
