@@ -1,7 +1,7 @@
 //! The brokers that the script is sent to: ours as a process, or Apache Kafka from its jars.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -9,8 +9,8 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What Kafka prints and stores never exceeds this in the script.
-const KAFKA_HEAP: &str = "-Xmx512m";
+use crate::kafka::Kafka;
+
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running broker; it ends with this value.
@@ -21,9 +21,13 @@ pub struct Broker {
     pub base_ms: i64,
     /// Of its coordinators: how often it was started before.
     pub first_epoch: i32,
-    kafka: bool,
-    child: Child,
-    _dir: TempDir,
+    process: Process,
+}
+
+#[derive(Debug)]
+enum Process {
+    Thalweg { child: Child, _dir: TempDir },
+    Kafka(Kafka),
 }
 
 impl Broker {
@@ -52,80 +56,37 @@ impl Broker {
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the program starts");
         let address = wait_for(&mut child, || address_in(&ready));
-        Self { address, base_ms: an_hour_ago(), first_epoch, kafka: false, child, _dir: dir }
+        let process = Process::Thalweg { child, _dir: dir };
+        Self { address, base_ms: an_hour_ago(), first_epoch, process }
     }
 
-    /// Apache Kafka, combined mode, on free ports.
+    /// Apache Kafka.
     pub fn kafka(jars: &Path, settings: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let [port, controller] = free_ports();
-        let properties = dir.path().join("server.properties");
-        std::fs::write(
-            &properties,
-            kafka_properties(dir.path(), port, controller) + &settings.join("\n"),
-        )
-        .expect("a writable folder");
-        let log = std::fs::File::create(dir.path().join("kafka.log")).expect("a writable folder");
-        let classes = format!("{}/*", jars.display());
-        let formatted = java(&classes)
-            .args(["kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c"])
-            .arg(&properties)
-            .stdout(Stdio::null())
-            .status()
-            .expect("java is installed");
-        assert!(formatted.success(), "Kafka could not format its folder");
-        let mut child = java(&classes)
-            .args(["-Xms512m", KAFKA_HEAP, "kafka.Kafka"])
-            .arg(&properties)
-            .stdout(log)
-            .spawn()
-            .expect("java is installed");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        wait_for(&mut child, || TcpStream::connect(address).ok().map(|_| ()));
-        Self { address, base_ms: an_hour_ago(), first_epoch: 0, kafka: true, child, _dir: dir }
+        let kafka = Kafka::start(jars, settings).expect("Kafka starts");
+        let address = kafka.address;
+        Self { address, base_ms: an_hour_ago(), first_epoch: 0, process: Process::Kafka(kafka) }
     }
 
     pub fn is_kafka(&self) -> bool {
-        self.kafka
+        matches!(self.process, Process::Kafka(_))
     }
 
     /// The broker's process, for a look at its memory.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        match &self.process {
+            Process::Thalweg { child, .. } => child.id(),
+            Process::Kafka(kafka) => kafka.child.id(),
+        }
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Process::Thalweg { child, .. } = &mut self.process {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
-}
-
-fn java(classes: &str) -> Command {
-    let mut command = Command::new("java");
-    command.args(["-cp", classes]).stdin(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-fn kafka_properties(dir: &Path, port: u16, controller: u16) -> String {
-    format!(
-        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
-         log.dirs={}/data\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
-         transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
-         transaction.state.log.num.partitions=1\n\
-         share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n\
-         share.coordinator.state.topic.num.partitions=1\n",
-        dir.display()
-    )
-}
-
-fn free_ports() -> [u16; 2] {
-    let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let mut ports = (19_310..19_399).filter(free);
-    [(); 2].map(|()| ports.next().expect("two free ports"))
 }
 
 fn wait_for<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>) -> T {

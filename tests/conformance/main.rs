@@ -16,7 +16,11 @@ mod fixture;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod inspect;
+#[path = "../support/kafka.rs"]
+mod kafka;
 mod normal;
+#[path = "../support/ports.rs"]
+mod ports;
 mod seed;
 mod settled;
 mod talk;

@@ -1,14 +1,16 @@
 //! The program's command line, as a person or a script uses it.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output, Stdio};
-use std::{env, fs};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use crate::broker::{Broker, Settings};
+use crate::broker::Settings;
+use crate::kafka::Kafka;
+use crate::kafka_tools;
 use crate::ports::free_port;
 
 /// Runs the program with `args` and `input`; gives what it printed if it succeeded, else an error with what it said.
@@ -79,21 +81,35 @@ fn a_record_goes_round() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A broker of the test's own, or the one that `THALWEG_TEST_BOOTSTRAP` names: the commands work with any.
-fn some_broker(folder: &Path) -> anyhow::Result<(Option<Broker>, String)> {
-    if let Ok(address) = env::var("THALWEG_TEST_BOOTSTRAP") {
-        return Ok((None, address));
-    }
-    let broker = Settings::directory(folder).start()?;
-    let address = broker.address.clone();
-    Ok((Some(broker), address))
-}
-
 #[test]
 fn records_come_from_where_the_flags_say_and_go_where_they_say() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let (_broker, address) = some_broker(folder.path())?;
-    let with = |args: &[&str], input: &str| run(&[args, &["--broker", &address]].concat(), input);
+    let broker = Settings::directory(folder.path()).start()?;
+    records_go_where_the_flags_say(&broker.address)
+}
+
+/// The commands speak Kafka's protocol and nothing else: they work with Apache Kafka as well.
+#[test]
+fn records_of_apache_kafka_come_from_where_the_flags_say() -> anyhow::Result<()> {
+    let Some(jars) = kafka_tools::jars() else { return Ok(()) };
+    let kafka = Kafka::start(&jars, &[])?;
+    let address = kafka.address.to_string();
+    records_go_where_the_flags_say(&address)?;
+    let with = |args: &[&str]| run(&[args, &["--broker", &address]].concat(), "");
+    with(&["topic", "create", "altered", "-p", "1", "-c", "retention.ms=60000"])?;
+    with(&["topic", "alter", "altered", "-p", "2", "-c", "retention.ms=70000"])?;
+    let described: Value =
+        serde_json::from_str(&with(&["topic", "describe", "altered", "--json"])?)?;
+    ensure!(described["partitions"].as_array().map(Vec::len) == Some(2), "{described}");
+    ensure!(described.to_string().contains("70000"), "{described}");
+    let listed = with(&["topic", "list"])?;
+    ensure!(listed.contains("altered"), "{listed}");
+    Ok(())
+}
+
+fn records_go_where_the_flags_say(address: &str) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let with = |args: &[&str], input: &str| run(&[args, &["--broker", address]].concat(), input);
     let (topic, copy) = (&format!("flags-{}", process::id()), &format!("copy-{}", process::id()));
     for name in [topic, copy] {
         with(&["topic", "create", name, "-p", "3", "-c", "retention.ms=-1"], "")?;
@@ -128,7 +144,7 @@ fn records_come_from_where_the_flags_say_and_go_where_they_say() -> anyhow::Resu
         fs::read_to_string(folder.path().join("output"))? == "x\ny\n",
         "a file with two records"
     );
-    let past = [&["consume", topic][..], &["-p", "2", "--from", "9"], &["--broker", &address]];
+    let past = [&["consume", topic][..], &["-p", "2", "--from", "9"], &["--broker", address]];
     ensure!(refusal(&past.concat())?.contains("past its end, 3"), "there is no offset 9");
 
     // What is printed as JSON is read as JSON, each record with its partition.

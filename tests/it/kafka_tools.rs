@@ -25,7 +25,7 @@ const PACKAGES: [(&str, &str); 2] = [
 ];
 
 /// The folder of Kafka's jars, if they are installed.
-fn jars() -> Option<PathBuf> {
+pub(crate) fn jars() -> Option<PathBuf> {
     let jars = parts::folder().join("kafka/lib");
     let is_there = jars.exists() && parts::folder().join("tools/classes").exists();
     if is_there || parts::are_demanded() {
