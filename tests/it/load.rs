@@ -52,7 +52,8 @@ pub(crate) struct Writer {
     pub(crate) topic: String,
     pub(crate) partitions: i32,
     pub(crate) rng: Rng,
-    /// Whether it waits for a broker that is gone, even when it was told to stop.
+    /// Whether it waits for a broker that is gone, even when it was told to stop, and takes answers of who comes back. Else
+    /// the broker is one process, and what refuses once answers nothing further.
     pub(crate) is_patient: bool,
     /// Set, the writer sends nothing new and returns when everything is answered.
     pub(crate) stop: Arc<AtomicBool>,
@@ -99,9 +100,14 @@ impl Writer {
             pending: VecDeque::new(),
         };
         let mut refusals = 0;
+        let mut refused_after = None;
         loop {
             let before = state.answered;
-            match self.write(&mut state) {
+            let written = self.write(&mut state);
+            let is_final =
+                self.is_patient || refused_after.is_none_or(|last| last == state.answered);
+            ensure!(is_final, "{}: acknowledged by a process that had refused", self.name);
+            match written {
                 Ok(()) => return Ok(state.written),
                 Err(Broken::Connection) if self.is_patient || !self.is_told_to_stop() => {}
                 Err(Broken::Connection) => return Ok(state.written),
@@ -111,6 +117,7 @@ impl Writer {
                     ensure!(is_retriable, "{}: {error:?} ({code}) ends a client", self.name);
                     refusals = if state.answered > before { 0 } else { refusals + 1 };
                     ensure!(refusals < REFUSALS_MAX, "{}: refused with code {code}", self.name);
+                    refused_after = Some(state.answered);
                 }
             }
             thread::sleep(PAUSE);
