@@ -26,6 +26,8 @@ pub struct Appended {
     pub log_start: Offset,
     /// Resolves when it is in the log; none if it has been for long.
     pub stable: Option<Stable>,
+    /// It was not there before.
+    pub is_new: bool,
 }
 
 /// A marker that is in the log, or on its way.
@@ -93,13 +95,15 @@ impl Partition {
                     log_append_time: stamped.then_some(timestamp),
                     log_start: state.log_start,
                     stable: slot.map(|slot| self.wal.wait_for(slot)),
+                    is_new: false,
                 });
             }
         }
         let Joined { base_offset, log_append_time, stable } =
             self.join(&mut state, batch, Marker::NONE, terms.now)?;
         let log_start = state.log_start;
-        Ok(Appended { base_offset, log_append_time, log_start, stable: Some(stable) })
+        let stable = Some(stable);
+        Ok(Appended { base_offset, log_append_time, log_start, stable, is_new: true })
     }
 
     /// Takes the right to open a transaction with a batch of this producer; none if it has one open here already, or if

@@ -2,7 +2,8 @@
 //!
 //! Owns the order of batches in a slot and the moment it is due. Does not own offsets (`log`) or the put (`upload`).
 //! A batch from [`ARENA_BATCH_MAX`] bytes on is a fresh header plus a shared slice of the request's frame; a smaller one
-//! is copied, so that a few hundred bytes never pin a frame of megabytes.
+//! is copied, so that a few hundred bytes never pin a frame of megabytes. What else is in a frame of shared slices counts as
+//! the slot's memory ([`OpenSlot::pin`]).
 
 use std::collections::HashMap;
 use std::iter::successors;
@@ -19,7 +20,7 @@ use crate::record::{HEADER_BYTES, ValidBatch, crc};
 use crate::segment::{BatchEntry, PartitionCheckpoint, Release, SlotBody, SlotIndex};
 
 /// Batches below this size are copied into the slot's arena.
-pub(super) const ARENA_BATCH_MAX: usize = 4096;
+const ARENA_BATCH_MAX: usize = 4096;
 
 /// A slot of fewer bytes than this and of fewer batches than that is small: it counts against the pace of small slots, and
 /// waits for it. What is more pays for its row in the manifest.
@@ -53,6 +54,12 @@ pub struct Joining<'a> {
     pub marker: Marker,
     /// Its topic's flush budget.
     pub budget: Budget,
+}
+
+/// Whether a batch of so many bytes stays a slice of its frame.
+#[must_use]
+pub fn is_shared(bytes: usize) -> bool {
+    bytes >= ARENA_BATCH_MAX
 }
 
 /// When a slot should close.
@@ -114,6 +121,7 @@ pub(super) struct OpenSlot {
     batches: Vec<Joined>,
     arena: BytesMut,
     bytes: u64,
+    pinned: u64,
     deadline: Option<Instant>,
     when_idle: bool,
     checkpoint: Vec<PartitionCheckpoint>,
@@ -126,6 +134,8 @@ pub(super) struct ClosedSlot {
     pub(super) slot: SlotId,
     pub(super) index: SlotIndex,
     pub(super) body: SlotBody,
+    /// Memory that it keeps beyond its bytes.
+    pub(super) pinned: u64,
 }
 
 impl OpenSlot {
@@ -137,6 +147,7 @@ impl OpenSlot {
             batches: Vec::new(),
             arena: BytesMut::new(),
             bytes: 0,
+            pinned: 0,
             deadline: None,
             when_idle: false,
             checkpoint: Vec::new(),
@@ -156,6 +167,11 @@ impl OpenSlot {
     /// Bytes of batches in it.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Counts memory that its batches keep beyond their own bytes.
+    pub(super) fn pin(&mut self, bytes: u64) {
+        self.pinned += bytes;
     }
 
     /// Whether it holds too little to be worth an object at any time.
@@ -183,7 +199,7 @@ impl OpenSlot {
             assign(joining.batch, joining.base_offset, joining.leader_epoch);
         let start = self.arena.len();
         self.arena.extend_from_slice(&head);
-        if total < ARENA_BATCH_MAX {
+        if !is_shared(total) {
             self.arena.extend_from_slice(&tail);
             return Piece::Arena { start, bytes: total };
         }
@@ -287,7 +303,8 @@ impl OpenSlot {
             let entries = chain().map(|number| self.batches[number as usize].entry);
             index.push_run(open.tp, open.leader_epoch, entries);
         }
-        ClosedSlot { slot: self.slot, index, body: body.finish(&arena) }
+        let pinned = self.pinned;
+        ClosedSlot { slot: self.slot, index, body: body.finish(&arena), pinned }
     }
 }
 

@@ -164,7 +164,7 @@ impl Chain {
         if filling.slot.is_small() {
             self.pace.take(Instant::now());
         }
-        let ClosedSlot { slot, index, body } = filling.slot.close();
+        let ClosedSlot { slot, index, body, pinned } = filling.slot.close();
         let shared = &self.shared;
         let header = SlotHeader {
             kind: Kind::Data,
@@ -182,7 +182,7 @@ impl Chain {
         let encoded = encode_slot(&header, body, &index, &known);
         self.previous_index_crc = encoded.index_crc;
         let row = commit::row_of(slot, &index, encoded.bytes, &encoded.footer);
-        let tail = Arc::new(TailSlot::new(slot, &index, pieces));
+        let tail = Arc::new(TailSlot::new(slot, &index, pieces, pinned));
         shared.parts.metrics.in_flight.inc();
         shared.parts.metrics.slot_bytes.observe(encoded.bytes as f64);
         self.pending.sent(Sent {
@@ -218,7 +218,7 @@ impl Chain {
             if !self.local {
                 self.settled_at = now + ((now - at) / SETTLE_PART).min(SETTLE_MAX);
             }
-            let bytes = tail.index.bytes();
+            let bytes = tail.unstable_bytes();
             self.shared.parts.metrics.in_flight.dec();
             self.shared.parts.metrics.stable_slots.inc();
             self.shared.tail.push(tail);

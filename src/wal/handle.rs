@@ -266,12 +266,30 @@ impl Wal {
             open.rotate();
             wake = true;
         }
-        drop(open);
+        // Before the slot can be sent, let alone stable.
         shared.unstable_bytes.fetch_add(bytes, Ordering::AcqRel);
+        drop(open);
         if wake {
             shared.wake.notify_one();
         }
         Ok(stable)
+    }
+
+    /// Counts memory that batches which joined just now keep beyond their own bytes: whatever else is in the frame that they
+    /// are slices of.
+    pub fn pin(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        let mut open = self.0.open();
+        let slot = match open.current.slot.is_empty() {
+            false => &mut open.current.slot,
+            true => match open.full.back_mut() {
+                Some(filling) => &mut filling.slot,
+                // They filled their slot, which is on its way: at most one frame a slot is not counted.
+                None => return,
+            },
+        };
+        slot.pin(bytes);
+        self.0.unstable_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
 
     /// Joins a partition's whole state to the open slot.

@@ -20,7 +20,7 @@ mod tail_index;
 mod upload;
 mod vigil;
 
-pub use buffer::{Budget, Joining};
+pub use buffer::{Budget, Joining, is_shared};
 pub use handle::{Parts, Progress, Settings, Wal};
 pub use metrics::Metrics;
 pub use pending::Stable;

@@ -21,6 +21,8 @@ pub struct TailSlot {
     /// Its runs and their batches.
     pub index: Arc<TailIndex>,
     body: Body,
+    /// Memory that the body keeps beyond its bytes.
+    pinned: u64,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub enum BodySource {
 }
 
 impl TailSlot {
-    pub(super) fn new(slot: SlotId, index: &SlotIndex, pieces: Vec<Bytes>) -> Self {
+    pub(super) fn new(slot: SlotId, index: &SlotIndex, pieces: Vec<Bytes>, pinned: u64) -> Self {
         let mut end = HEADER_BYTES as u64;
         let ends = pieces
             .iter()
@@ -51,7 +53,8 @@ impl TailSlot {
                 end
             })
             .collect();
-        Self { slot, index: Arc::new(TailIndex::new(index)), body: Body { ends, pieces } }
+        let index = Arc::new(TailIndex::new(index));
+        Self { slot, index, body: Body { ends, pieces }, pinned }
     }
 
     /// The bytes `from..to` of the object as shared slices, appended to `out`. The range lies within the body.
@@ -70,8 +73,14 @@ impl TailSlot {
         }
     }
 
+    /// The memory of its body.
     fn bytes(&self) -> u64 {
-        self.body.ends.last().copied().unwrap_or_default()
+        self.body.ends.last().copied().unwrap_or_default() + self.pinned
+    }
+
+    /// What it counted as until it was stable.
+    pub(super) fn unstable_bytes(&self) -> u64 {
+        self.index.bytes() + self.pinned
     }
 }
 
