@@ -102,13 +102,13 @@ pub(super) const KEYS: &[Key] = &[
         "queued.max.request.bytes",
         Bytes { min: 1 << 20, max: 1 << 40 },
         "268435456",
-        "The most memory for requests above 2 MiB, from their arrival until they are answered or the log has them; a larger one is refused. Half as much again, at least 2 MiB, is for smaller ones while they arrive, and for what requests decode to. One that brings less than 2 MiB in 3 s is closed while others wait for its memory. At the bounds, sockets are not read: clients wait. Requests below 16 KiB need none of it.",
+        "The most memory for requests above 2 MiB, from their arrival until they are answered or the log has them; a larger one is refused. Half as much again, at least 2 MiB, is for smaller ones while they arrive, and for what requests decode to. One that brings less than 2 MiB in 3 s is closed while others wait for its memory. At the bounds, sockets are not read: clients wait. Requests below 16 KiB, and what decodes to no more, need none of it.",
     ),
     ours(
         "queued.max.response.bytes",
         Bytes { min: 1 << 20, max: 1 << 40 },
         "268435456",
-        "The most memory for records that were read and that clients have not taken, beyond 64 KiB or one batch of each. Answers to Fetch are as large as there is room for; while less than half is free, a client that takes nothing for 30 s is closed.",
+        "The most memory for records that were read and that clients have not taken, beyond 64 KiB or one batch of each. Answers to Fetch and ShareFetch are as large as there is room for; while less than half is free, a client that takes nothing for 30 s is closed.",
     ),
     kafkas(
         "max.incremental.fetch.session.cache.slots",

@@ -8,6 +8,7 @@ use kafka_protocol::messages::describe_producers_response::{
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::answers::Growing;
 use super::topics::name_fault;
 use super::{Session, error_code};
 use crate::base::ids::TopicPartition;
@@ -16,7 +17,9 @@ use crate::segment::ProducerSnapshot;
 
 pub(super) async fn handle(
     session: &Session,
+    version: i16,
     request: DescribeProducersRequest,
+    growing: &mut Growing,
 ) -> DescribeProducersResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
@@ -25,12 +28,15 @@ pub(super) async fn handle(
         let known = session.context.image().topic(topic.name.as_str()).is_some();
         for index in &topic.partition_indexes {
             let response = PartitionResponse::default().with_partition_index(*index);
-            partitions.push(match producers(session, topic.name.as_str(), *index).await {
+            let response = match producers(session, topic.name.as_str(), *index).await {
                 Ok(producers) => {
                     response.with_active_producers(producers.iter().map(state).collect())
                 }
                 Err(error) => refused(response, error, known, fault.as_deref()),
-            });
+            };
+            if !growing.push(&mut partitions, version, response) {
+                return DescribeProducersResponse::default();
+            }
         }
         topics.push(TopicResponse::default().with_name(topic.name).with_partitions(partitions));
     }

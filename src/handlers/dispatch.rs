@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use kafka_protocol::messages::{ApiVersionsResponse, ListPartitionReassignmentsRequest};
 use kafka_protocol::protocol::{Decodable, Encodable};
 
+use super::answers::Growing;
 use super::configs::{alter, describe, incremental_alter, list_resources};
 use super::scope::Scope;
 use super::topics::{create, create_partitions, delete, describe_partitions};
@@ -41,7 +42,18 @@ pub(super) fn unserved(header: &RequestHeader) -> Answering {
 
 /// Answers any request but Produce, which [`Session::begin`] admits.
 pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: Bytes) -> Outcome {
-    let session: &Session = session;
+    let api = header.key.name();
+    match serve(session, header, body).await {
+        Outcome::Answer(answer) => match session.context.answers.room_for_all(answer.bytes()).await
+        {
+            Some(room) => Outcome::Held(answer, room),
+            None => Outcome::Close(CloseReason::NoMemory { api }),
+        },
+        outcome => outcome,
+    }
+}
+
+async fn serve(session: &Session, header: RequestHeader, body: Bytes) -> Outcome {
     let version = header.version;
     match header.key {
         // It has begun before it could come here: the server is wrong, not the client.
@@ -59,7 +71,10 @@ pub(super) async fn handle(session: &Arc<Session>, header: RequestHeader, body: 
             answer(&header, body, |request| offset_for_leader_epoch::handle(session, request)).await
         }
         ApiKey::DescribeProducers => {
-            answer(&header, body, |request| describe_producers::handle(session, request)).await
+            let describe = async |request, growing: &mut Growing| {
+                describe_producers::handle(session, version, request, growing).await
+            };
+            answer_within(session, &header, body, describe).await
         }
         ApiKey::FindCoordinator => {
             let find = |request| find_coordinator::handle(session, version, request);
@@ -132,7 +147,10 @@ async fn transaction(session: &Session, header: &RequestHeader, body: Bytes) -> 
             answer(header, body, |request| write_markers::handle(session, request)).await
         }
         ApiKey::DescribeTransactions => {
-            answer(header, body, |request| describe_transactions::handle(session, request)).await
+            let describe = async |request, growing: &mut Growing| {
+                describe_transactions::handle(session, version, request, growing).await
+            };
+            answer_within(session, header, body, describe).await
         }
         _ => answer(header, body, |request| list::handle(session, request)).await,
     }
@@ -186,7 +204,10 @@ async fn show(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome
                 .await
         }
         ApiKey::DescribeConfigs => {
-            answer(header, body, |request| ready(describe::handle(scope, request))).await
+            let describe = async |request, growing: &mut Growing| {
+                describe::handle(scope, version, request, growing)
+            };
+            answer_within(session, header, body, describe).await
         }
         ApiKey::DescribeLogDirs => {
             let context = &session.context;
@@ -217,6 +238,30 @@ async fn show(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome
             answer(header, body, |request| ready(describe_partitions::handle(scope, &request)))
                 .await
         }
+    }
+}
+
+/// As [`answer`], for what a small request can make large: `respond` makes room for each piece, and leaves off where there is
+/// none.
+pub(super) async fn answer_within<Q, R>(
+    session: &Session,
+    header: &RequestHeader,
+    body: Bytes,
+    respond: impl AsyncFnOnce(Q, &mut Growing) -> R,
+) -> Outcome
+where
+    Q: Decodable,
+    R: Encodable,
+{
+    let mut growing = session.context.answers.growing();
+    let outcome = answer(header, body, |request| respond(request, &mut growing)).await;
+    match outcome {
+        _ if growing.is_over() => Outcome::Close(CloseReason::NoMemory { api: header.key.name() }),
+        Outcome::Answer(answer) => {
+            let room = growing.made(answer.bytes());
+            Outcome::Held(answer, room)
+        }
+        outcome => outcome,
     }
 }
 

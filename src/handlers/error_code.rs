@@ -1,5 +1,6 @@
 //! Errors of the domain as Kafka's codes: the only place that turns one into the other.
 
+use super::answers::Growing;
 use super::scope::Refused;
 use crate::base::offset::Offset;
 use crate::cluster::error::Refusal;
@@ -231,12 +232,13 @@ impl From<groups::share::Error> for Refused {
 /// Not all schemas are known here. Kafka has no word for it: one that has clients try again, here or elsewhere.
 pub(super) const SCHEMAS_NOT_READY: ErrorCode = ErrorCode::NotLeaderOrFollower;
 
-/// The answer to a batch that breaks a rule, with what Kafka tells beside the code.
+/// The answer to a batch that breaks a rule, with what Kafka tells beside the code: of as many records as there is room for.
 pub(super) fn refused_batch(
     topic: &str,
     index: i32,
     error: &record::Error,
     log_start_offset: Offset,
+    growing: &mut Growing,
 ) -> PartitionProduceResponse {
     let code = match error {
         record::Error::Corrupt(_) => ErrorCode::CorruptMessage,
@@ -250,15 +252,17 @@ pub(super) fn refused_batch(
     let partition = format_args!("{topic}-{index}");
     let mut response = PartitionProduceResponse::refused(index, code);
     response.error_message = error.message(&partition).map(StrBytes::from_string);
-    if let record::Error::Rejected(records) = error {
+    if let record::Error::Rejected(rejections) = error {
         response.log_start_offset = log_start_offset;
-        response.record_errors = records
-            .iter()
-            .map(|record| RecordError {
-                batch_index: record.index,
-                message: Some(StrBytes::from_string(record.message(&partition))),
-            })
-            .collect();
+        let each = rejections.first().iter().map(|record| RecordError {
+            batch_index: record.index,
+            message: Some(StrBytes::from_string(record.message(&partition))),
+        });
+        let fits = |error: &RecordError| {
+            let text = error.message.as_ref().map_or(0, |message| message.len());
+            growing.takes(size_of::<RecordError>() + text)
+        };
+        response.record_errors = each.take_while(fits).collect();
     }
     response
 }

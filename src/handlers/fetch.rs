@@ -26,6 +26,9 @@ use crate::protocol::hot::{LeaderIdAndEpoch, TopicRef};
 /// How long an OFFSET_OUT_OF_RANGE waits for its proof of leadership (law 9).
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
 
+/// The most record bytes of one answer, whatever is configured: it is a frame below 2 GiB.
+const RECORD_BYTES_MAX: usize = 1 << 30;
+
 /// One partition of a fetch.
 struct Wanted {
     topic: TopicRef,
@@ -73,7 +76,7 @@ pub(super) async fn handle(session: &Session, header: RequestHeader, body: Bytes
     fetch.tell(&mut responses);
     let answer = response_of(&fetch, responses).frame(header.response());
     room.keep(answer.bytes());
-    Outcome::Records(answer, room)
+    Outcome::Held(answer, room)
 }
 
 impl Terms {
@@ -85,7 +88,10 @@ impl Terms {
                 _ => Isolation::ReadUncommitted,
             },
             bytes_min: u64::try_from(request.min_bytes).unwrap_or(0),
-            bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(fetch_max_bytes),
+            bytes_max: usize::try_from(request.max_bytes)
+                .unwrap_or(0)
+                .min(fetch_max_bytes)
+                .min(RECORD_BYTES_MAX),
             deadline: Instant::now() + max_wait,
         }
     }

@@ -3,6 +3,7 @@
 //! Source: KIP-227; `FetchSession`, `FetchSessionCache` in Apache Kafka.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::protocol::hot::TopicRef;
 
 /// A session used within this time is not evicted for a new one (`min.incremental.fetch.session.eviction.ms`).
 const KEPT_AT_LEAST: Duration = Duration::from_secs(120);
+/// As many partitions as all sessions may remember, for each session that there may be. Clients may name any, and as many as
+/// they like.
+const PARTITIONS_PER_SLOT: usize = 1000;
 /// The epoch that ends a session, or names none.
 const FINAL_EPOCH: i32 = -1;
 /// The epoch that opens a session.
@@ -37,8 +41,17 @@ pub(super) struct FetchSession {
     id: i32,
     epoch: i32,
     by_id: bool,
+    /// Their names are copies: those of a request are slices of its frame.
     partitions: BTreeMap<(TopicRef, i32), Cached>,
     turns: u64,
+    counted: Counted,
+}
+
+/// A session's part of what all remember.
+#[derive(Debug)]
+struct Counted {
+    own: usize,
+    all: Arc<AtomicUsize>,
 }
 
 /// What a fetch reads, and how its answer is told.
@@ -72,13 +85,22 @@ pub struct FetchSessions {
     slots_max: usize,
     rng: Rng,
     slots: Mutex<BTreeMap<i32, Slot>>,
+    /// How many partitions they remember.
+    partitions: Arc<AtomicUsize>,
 }
 
 impl FetchSessions {
-    /// Keeps at most `slots_max` sessions (`max.incremental.fetch.session.cache.slots`).
+    /// Keeps at most `slots_max` sessions (`max.incremental.fetch.session.cache.slots`), with a thousand partitions each on
+    /// average. Who asks for more is answered without a session.
     #[must_use]
     pub fn new(slots_max: usize, rng: Rng) -> Self {
-        Self { slots_max, rng, slots: Mutex::default() }
+        Self { slots_max, rng, slots: Mutex::default(), partitions: Arc::default() }
+    }
+
+    /// Whether so many partitions more are too many to remember.
+    fn is_full(&self, more: usize) -> bool {
+        let all = self.partitions.load(Ordering::Relaxed).saturating_add(more);
+        all > self.slots_max.saturating_mul(PARTITIONS_PER_SLOT)
     }
 
     /// Finds what a request reads.
@@ -103,6 +125,11 @@ impl FetchSessions {
             Arc::clone(&slot.session)
         };
         let id = request.session_id;
+        if self.is_full(request.topics.iter().map(|topic| topic.partitions.len()).sum()) {
+            // The client begins anew, without a session.
+            self.slots().remove(&id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         let partitions = lock(&session).update(request)?;
         if partitions.is_empty() {
             // Everything is forgotten: there is nothing to go on with.
@@ -114,7 +141,7 @@ impl FetchSessions {
 
     fn open(&self, partitions: &[(TopicRef, FetchPartition)]) -> Option<Arc<Mutex<FetchSession>>> {
         let mut slots = self.slots();
-        if self.slots_max == 0 {
+        if self.slots_max == 0 || self.is_full(partitions.len()) {
             return None;
         }
         if slots.len() >= self.slots_max {
@@ -130,7 +157,7 @@ impl FetchSessions {
                 break id;
             }
         };
-        let session = Arc::new(Mutex::new(FetchSession::new(id, partitions)));
+        let session = Arc::new(Mutex::new(FetchSession::new(id, partitions, &self.partitions)));
         slots.insert(id, Slot { session: Arc::clone(&session), used: Instant::now() });
         Some(session)
     }
@@ -155,23 +182,36 @@ fn flat(request: FetchRequest) -> Vec<(TopicRef, FetchPartition)> {
 }
 
 impl FetchSession {
-    fn new(id: i32, partitions: &[(TopicRef, FetchPartition)]) -> Self {
+    fn new(id: i32, partitions: &[(TopicRef, FetchPartition)], all: &Arc<AtomicUsize>) -> Self {
         let by_id = matches!(partitions.first(), Some((TopicRef::Id(_), _)));
-        let mut session = Self { id, epoch: 1, by_id, partitions: BTreeMap::new(), turns: 0 };
+        let counted = Counted { own: 0, all: Arc::clone(all) };
+        let partitions_of = BTreeMap::new();
+        let mut session =
+            Self { id, epoch: 1, by_id, partitions: partitions_of, turns: 0, counted };
         for (topic, partition) in partitions {
-            session.put(topic.clone(), *partition);
+            session.put(topic, *partition);
         }
+        session.counted.set(session.partitions.len());
         session
     }
 
-    fn put(&mut self, topic: TopicRef, request: FetchPartition) {
+    fn put(&mut self, topic: &TopicRef, request: FetchPartition) {
         self.turns += 1;
         let turn = self.turns;
         let cached = Cached { request, turn, high_watermark: Offset(-1), log_start: Offset(-1) };
         self.partitions
-            .entry((topic, request.index))
+            .entry((self.own_name(topic), request.index))
             .and_modify(|cached| cached.request = request)
             .or_insert(cached);
+    }
+
+    /// The topic by a name that no frame is kept for: one for all of its partitions.
+    fn own_name(&self, topic: &TopicRef) -> TopicRef {
+        let known = self.partitions.range((topic.clone(), i32::MIN)..).next();
+        match known {
+            Some(((known, _), _)) if known == topic => known.clone(),
+            _ => topic.detached(),
+        }
     }
 
     fn update(
@@ -190,13 +230,14 @@ impl FetchSession {
         self.epoch = if self.epoch == i32::MAX { 1 } else { self.epoch + 1 };
         let forgotten = request.forgotten_topics.clone();
         for (topic, partition) in flat(request) {
-            self.put(topic, partition);
+            self.put(&topic, partition);
         }
         for topic in forgotten {
             for partition in topic.partitions {
                 self.partitions.remove(&(topic.topic.clone(), partition));
             }
         }
+        self.counted.set(self.partitions.len());
         let mut all: Vec<_> = self.partitions.iter().collect();
         all.sort_unstable_by_key(|(_, cached)| cached.turn);
         Ok(all.into_iter().map(|((topic, _), cached)| (topic.clone(), cached.request)).collect())
@@ -229,6 +270,19 @@ impl FetchSession {
     }
 }
 
+impl Counted {
+    fn set(&mut self, own: usize) {
+        self.all.fetch_add(own, Ordering::Relaxed);
+        self.all.fetch_sub(std::mem::replace(&mut self.own, own), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 impl FetchContext {
     /// What to read, in this order.
     pub(super) fn partitions(&self) -> &[(TopicRef, FetchPartition)] {
@@ -254,5 +308,77 @@ impl FetchContext {
         };
         let mut session = lock(session);
         responses.retain(|(topic, response)| session.must_tell(topic, response, only_changes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+    use kafka_protocol::messages::fetch_request as encoded;
+    use kafka_protocol::messages::{FetchRequest as Encoded, TopicName};
+    use kafka_protocol::protocol::{Encodable as _, StrBytes};
+
+    use super::*;
+
+    const VERSION: i16 = 12;
+
+    /// The frame of a fetch of so many partitions of `orders`.
+    fn frame((id, epoch): (i32, i32), partitions: std::ops::Range<i32>) -> Bytes {
+        let each = partitions.map(|index| encoded::FetchPartition::default().with_partition(index));
+        let topic = encoded::FetchTopic::default()
+            .with_topic(TopicName(StrBytes::from_static_str("orders")))
+            .with_partitions(each.collect());
+        let request = Encoded::default()
+            .with_session_id(id)
+            .with_session_epoch(epoch)
+            .with_topics(vec![topic]);
+        let mut frame = BytesMut::new();
+        request.encode(&mut frame, VERSION).expect("it has what its version carries");
+        frame.freeze()
+    }
+
+    fn ask(sessions: &FetchSessions, frame: &Bytes) -> Result<FetchContext, ErrorCode> {
+        sessions.context(FetchRequest::read(frame, VERSION).expect("a request"))
+    }
+
+    fn opened(context: FetchContext) -> Option<Arc<Mutex<FetchSession>>> {
+        match context {
+            FetchContext::Full { opened, .. } => opened,
+            FetchContext::Incremental { .. } => panic!("it was to begin"),
+        }
+    }
+
+    #[test]
+    fn a_session_keeps_no_frame() {
+        let sessions = FetchSessions::new(10, Rng::from_seed(1));
+        let frame = frame((0, INITIAL_EPOCH), 0..3);
+        let session = opened(ask(&sessions, &frame).expect("a fetch")).expect("a session");
+        let names = lock(&session).partitions.keys().map(|(topic, _)| topic.clone()).collect();
+        let names: Vec<TopicRef> = names;
+        for name in &names {
+            let TopicRef::Name(name) = name else { panic!("by name") };
+            assert!(!frame.as_ptr_range().contains(&name.as_str().as_ptr()));
+        }
+        drop((session, sessions, names));
+        assert!(frame.is_unique(), "nobody else has it");
+    }
+
+    #[test]
+    fn what_all_sessions_remember_is_bounded() {
+        let sessions = FetchSessions::new(2, Rng::from_seed(1));
+        let open = |partitions| {
+            opened(ask(&sessions, &frame((0, INITIAL_EPOCH), partitions)).expect("it is answered"))
+        };
+        assert!(open(0..2001).is_none(), "without a session");
+        let session = open(0..1500).expect("there is room");
+        let id = lock(&session).id;
+        assert!(open(0..600).is_none(), "not for as many again");
+        let more = |epoch, partitions| ask(&sessions, &frame((id, epoch), partitions));
+        assert!(more(1, 1500..1900).is_ok());
+        let refused = more(2, 1900..2100).map(drop);
+        assert_eq!(refused, Err(ErrorCode::FetchSessionIdNotFound), "the client begins anew");
+        drop(session);
+        assert_eq!(sessions.partitions.load(Ordering::Relaxed), 0);
+        assert!(open(0..2000).is_some(), "what it had is there for others");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: KIP-98, KIP-467 (record_errors), KIP-951; `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 
+use super::answers::Growing;
 use super::session::closed;
 use super::{Answering, CloseReason, Outcome, Session, Step, error_code};
 use crate::base::clock::Timestamp;
@@ -27,9 +29,14 @@ use crate::protocol::{ErrorCode, StrBytes};
 use crate::record::validate::{RecordValidator, Rules, validate, validate_schemas};
 use crate::record::{self, ValidBatch};
 use crate::transactions::{Admission, Denied, Producer, Transactions};
+use crate::wal;
 
 /// The most that a batch may unpack to where its records must be looked at.
 const UNPACKED_BYTES_MAX: usize = 256 << 20;
+/// Frames below this size may wait for their answers.
+const SMALL_FRAME_MAX: usize = 16 << 10;
+/// Frames up to this size are kept for what the log takes of them.
+const SHARED_FRAME_MAX: usize = 2 << 20;
 /// How long an error of law 9's list waits for its proof of leadership.
 const PROOF_WITHIN: Duration = Duration::from_secs(5);
 
@@ -89,7 +96,10 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
         Ok(request) => request,
         Err(error) => return closed(error.into()),
     };
-    let topics = Admitter::new(session, header, &request).admit(&request.topics);
+    let admitter = Admitter::new(session, header, (&request, body));
+    let topics = admitter.admit(&request.topics);
+    admitter.count_what_is_kept();
+    let growing = admitter.growing.into_inner();
     let works = topics.iter().flat_map(|topic| &topic.parts).any(Part::works);
     let head = header.response();
     let acks = request.acks;
@@ -114,7 +124,16 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
         match acks {
             0 if failed => Outcome::Close(CloseReason::SilentProduceFailed),
             0 => Outcome::Silent,
-            _ => Outcome::Answer(response.frame(head)),
+            _ => {
+                let answer = response.frame(head);
+                match growing {
+                    None => Outcome::Answer(answer),
+                    Some(growing) => {
+                        let room = growing.made(answer.bytes());
+                        Outcome::Held(answer, room)
+                    }
+                }
+            }
         }
     };
     let answering = answering.boxed();
@@ -137,10 +156,20 @@ struct Admitter<'a> {
     transactional_id: Option<&'a str>,
     /// The request as a whole cannot be served.
     refusal: Option<ErrorCode>,
+    /// The frame that the batches are slices of.
+    body: &'a Bytes,
+    /// Bytes of its slices that the log keeps.
+    kept: Cell<usize>,
+    /// What is said of records that are refused.
+    growing: RefCell<Option<Growing>>,
 }
 
 impl<'a> Admitter<'a> {
-    fn new(session: &'a Session, header: &RequestHeader, request: &'a ProduceRequest) -> Self {
+    fn new(
+        session: &'a Session,
+        header: &RequestHeader,
+        (request, body): (&'a ProduceRequest, &'a Bytes),
+    ) -> Self {
         let acks_known = matches!(request.acks, -1..=1);
         Self {
             session,
@@ -149,6 +178,9 @@ impl<'a> Admitter<'a> {
             produce_version: header.version,
             transactional_id: request.transactional_id.as_deref(),
             refusal: (!acks_known).then_some(ErrorCode::InvalidRequiredAcks),
+            body,
+            kept: Cell::new(0),
+            growing: RefCell::default(),
         }
     }
 
@@ -160,7 +192,12 @@ impl<'a> Admitter<'a> {
             };
             let parts =
                 topic.partitions.iter().map(|part| self.admit_partition(&topic.topic, found, part));
-            TopicParts { topic: topic.topic.clone(), parts: parts.collect() }
+            // It waits for its answer, and a large frame, of which nothing may have been taken, does not wait with it.
+            let named = match self.body.len() {
+                SMALL_FRAME_MAX.. => topic.topic.detached(),
+                _ => topic.topic.clone(),
+            };
+            TopicParts { topic: named, parts: parts.collect() }
         });
         parts.collect()
     }
@@ -203,11 +240,13 @@ impl<'a> Admitter<'a> {
         let settings = partition.settings();
         let refused = |error: &record::Error| {
             let log_start = partition.offsets().map_or(Offset(-1), |offsets| offsets.log_start);
-            error_code::refused_batch(topic, index, error, log_start)
+            let mut growing = self.growing.borrow_mut();
+            let growing = growing.get_or_insert_with(|| self.session.context.answers.growing());
+            error_code::refused_batch(topic, index, error, log_start, growing)
         };
         let valid = validate(part.records.clone().unwrap_or_default(), &self.rules(&settings));
         let batch = match valid {
-            Ok(batch) => batch,
+            Ok(batch) => self.detached(batch),
             Err(error) => return Part::Done(refused(&error)),
         };
         match self.check_schemas(topic, &settings, &batch) {
@@ -226,8 +265,39 @@ impl<'a> Admitter<'a> {
             }
         }
         match partition.append(&batch, terms) {
-            Ok(appended) => Part::Appended { index, appended },
+            Ok(appended) => {
+                if appended.is_new && self.is_slice(&batch) {
+                    self.kept.set(self.kept.get() + batch.total_bytes());
+                }
+                Part::Appended { index, appended }
+            }
             Err(error) => Part::not_appended((index, partition), error, RejectedBy::Log),
+        }
+    }
+
+    /// The batch, out of the frame where it is the smaller part of a large one, which it would keep.
+    fn detached(&self, batch: ValidBatch) -> ValidBatch {
+        let is_small_part = batch.total_bytes() < self.body.len() / 2;
+        if self.body.len() > SHARED_FRAME_MAX && is_small_part && self.is_slice(&batch) {
+            return ValidBatch { bytes: Bytes::copy_from_slice(&batch.bytes), ..batch };
+        }
+        batch
+    }
+
+    /// Whether the log would keep the frame for it.
+    fn is_slice(&self, batch: &ValidBatch) -> bool {
+        let lies_within = self.body.as_ptr_range().contains(&batch.bytes.as_ptr());
+        lies_within && wal::is_shared(batch.total_bytes())
+    }
+
+    /// Has the log count what its batches keep of the frame beside themselves: batches that were refused, or what is none.
+    fn count_what_is_kept(&self) {
+        let (kept, idle) = (self.kept.get(), self.body.len() - self.kept.get());
+        if kept > 0
+            && idle > kept / 4
+            && let Some(wal) = self.session.context.log.wal()
+        {
+            wal.pin(idle);
         }
     }
 

@@ -31,8 +31,8 @@ pub struct Session {
 pub enum Outcome {
     /// A response to send.
     Answer(ResponseFrame),
-    /// A response to send, and the memory that its records hold until it is sent.
-    Records(ResponseFrame, Room),
+    /// A response to send, and the memory that it holds until it is sent.
+    Held(ResponseFrame, Room),
     /// Nothing is sent: a produce with acks=0.
     Silent,
     /// The connection is closed.
@@ -56,6 +56,12 @@ pub enum CloseReason {
     /// The bytes do not decode.
     #[error("malformed {api} request")]
     Malformed {
+        /// The API.
+        api: &'static str,
+    },
+    /// What it asks for is more than there is memory for.
+    #[error("no memory for the answer to {api}")]
+    NoMemory {
         /// The API.
         api: &'static str,
     },

@@ -15,6 +15,8 @@ use super::error::Error;
 
 /// The length prefix.
 pub const PREFIX_BYTES: usize = 4;
+/// The most that a frame's length can say, less the longest header of a response.
+const BODY_BYTES_MAX: usize = (1 << 31) - 1 - 5;
 
 /// API key, version, correlation id and an absent client id.
 const REQUEST_BYTES_LEAST: usize = 10;
@@ -85,15 +87,18 @@ impl ResponseHead {
     /// A whole frame with a typed body.
     ///
     /// # Errors
-    /// `Unencodable` when the response sets what its version cannot carry.
+    /// `Unencodable` when the response sets what its version cannot carry, or is larger than a frame.
     pub fn frame<T: Encodable>(self, body: &T) -> Result<ResponseFrame, Error> {
         let api = self.key.api();
-        let unencodable = |_| Error::Unencodable { api: api.name, version: self.version };
-        let body_bytes = body.compute_size(self.version).map_err(unencodable)?;
+        let defect = Error::Unencodable { api: api.name, version: self.version };
+        let body_bytes = body.compute_size(self.version).map_err(|_| defect.clone())?;
+        if body_bytes > BODY_BYTES_MAX {
+            return Err(defect);
+        }
         let prefix = self.prefix(body_bytes);
         let mut frame = BytesMut::with_capacity(prefix.used + body_bytes);
         frame.put_slice(prefix.as_slice());
-        body.encode(&mut frame, self.version).map_err(unencodable)?;
+        body.encode(&mut frame, self.version).map_err(|_| defect.clone())?;
         assert!(frame.len() == prefix.used + body_bytes, "{} counted another size", api.name);
         Ok(frame.freeze().into())
     }

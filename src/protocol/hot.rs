@@ -17,6 +17,15 @@ pub enum TopicRef {
 }
 
 impl TopicRef {
+    /// The same without the frame that its name is a slice of.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        match self {
+            Self::Name(name) => Self::Name(StrBytes::from_string(name.as_str().to_owned())),
+            Self::Id(id) => Self::Id(*id),
+        }
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, by_id: bool) -> Result<Self, Error> {
         if by_id {
             return Ok(Self::Id(TopicId(reader.cursor.uuid()?)));

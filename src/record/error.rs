@@ -27,11 +27,20 @@ pub enum Error {
     },
     /// `INVALID_TIMESTAMP` if a record's timestamp is among the reasons, else `INVALID_RECORD`: some records break a
     /// rule. The only refusal to which Kafka adds record_errors and an error_message.
-    #[error("{} records were rejected", .0.len())]
-    Rejected(Vec<RecordError>),
+    #[error("{} records were rejected", .0.total())]
+    Rejected(Rejections),
     /// The schemas that the records are held against are not all known yet: nothing is wrong with them.
     #[error("schemas are not known yet")]
     SchemasNotReady,
+}
+
+/// Records that break a rule: all are counted, and why is kept of the first [`Rejections::KEPT`]. A batch of a few kilobytes
+/// may unpack to millions of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rejections {
+    first: Vec<RecordError>,
+    total: usize,
+    has_timestamp: bool,
 }
 
 /// What is wrong with a batch.
@@ -166,6 +175,37 @@ impl RecordFlaw {
     }
 }
 
+impl Rejections {
+    /// Of so many records is kept what is wrong with them.
+    pub const KEPT: usize = 1000;
+
+    /// Counts one more.
+    pub(super) fn push(&mut self, error: RecordError) {
+        self.total += 1;
+        self.has_timestamp |= error.flaw.is_timestamp();
+        if self.first.len() < Self::KEPT {
+            self.first.push(error);
+        }
+    }
+
+    /// An error, if there is anything to reject.
+    pub(super) fn into_result(self) -> Result<(), Error> {
+        if self.total == 0 { Ok(()) } else { Err(Error::Rejected(self)) }
+    }
+
+    /// The first ones, in the order of the batch.
+    #[must_use]
+    pub fn first(&self) -> &[RecordError] {
+        &self.first
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+}
+
 impl RecordError {
     /// Kafka's text (`batch_index_error_message`); `partition` as Kafka prints it, such as `orders-0`.
     ///
@@ -198,7 +238,7 @@ impl Error {
     /// Whether this is `INVALID_TIMESTAMP`.
     #[must_use]
     pub fn is_timestamp(&self) -> bool {
-        matches!(self, Self::Rejected(errors) if errors.iter().any(|error| error.flaw.is_timestamp()))
+        matches!(self, Self::Rejected(rejections) if rejections.has_timestamp)
     }
 
     /// What Kafka writes as the partition's error_message; none where Kafka leaves it null.
@@ -206,13 +246,14 @@ impl Error {
     /// Source: `LogValidator.processRecordErrors`, `ReplicaManager.appendRecordsToLeader` in Apache Kafka.
     #[must_use]
     pub fn message(&self, partition: &dyn fmt::Display) -> Option<String> {
-        let Self::Rejected(errors) = self else { return None };
+        let Self::Rejected(rejections) = self else { return None };
         if self.is_timestamp() {
             return Some(
                 "One or more records have been rejected due to invalid timestamp".to_owned(),
             );
         }
-        let shown: Vec<String> = errors
+        let shown: Vec<String> = rejections
+            .first
             .iter()
             .take(3)
             .map(|error| {
@@ -226,7 +267,7 @@ impl Error {
         Some(format!(
             "One or more records have been rejected due to {} record errors in total, \
              and only showing the first three errors at most: [{}]",
-            errors.len(),
+            rejections.total,
             shown.join(", ")
         ))
     }

@@ -18,7 +18,7 @@ pub(crate) mod varint;
 pub use batch::{Attributes, BatchHeader, HEADER_BYTES, TimestampType, ValidBatch};
 pub use compression::Compression;
 pub use control::ControlType;
-pub use error::{Error, Flaw, RecordError, RecordFlaw};
+pub use error::{Error, Flaw, RecordError, RecordFlaw, Rejections};
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use super::batch::{
 use super::build;
 use super::compression::{Compression, Target};
 use super::crc::crc32c;
-use super::error::{Error, Flaw, RecordError, RecordFlaw};
+use super::error::{Error, Flaw, RecordError, RecordFlaw, Rejections};
 use super::records::{RecordView, Records};
 use crate::base::clock::Timestamp;
 use crate::base::ids::ProducerId;
@@ -193,16 +193,16 @@ fn check_records(
     header: &BatchHeader,
     rules: &Rules,
 ) -> Result<Timestamp, Error> {
-    let mut errors = Vec::new();
+    let mut rejections = Rejections::default();
     let mut max_timestamp = Timestamp::NONE;
     for (index, record) in (0..).zip(records) {
         let record = record?;
         max_timestamp = max_timestamp.max(record.timestamp);
         if let Some(flaw) = record_flaw(&record, header, rules) {
-            errors.push(RecordError { index, flaw });
+            rejections.push(RecordError { index, flaw });
         }
     }
-    if errors.is_empty() { Ok(max_timestamp) } else { Err(Error::Rejected(errors)) }
+    rejections.into_result().map(|()| max_timestamp)
 }
 
 fn record_flaw(record: &RecordView<'_>, header: &BatchHeader, rules: &Rules) -> Option<RecordFlaw> {
@@ -336,7 +336,7 @@ pub fn validate_schemas(
     validator: &dyn RecordValidator,
     unpacked_bytes_max: usize,
 ) -> Result<(), Error> {
-    let mut errors = Vec::new();
+    let mut rejections = Rejections::default();
     for (index, record) in (0..).zip(&Records::unpack(batch, unpacked_bytes_max)?) {
         let record = record?;
         let parts = [("key", record.key, checks.key), ("value", record.value, checks.value)];
@@ -351,13 +351,13 @@ pub fn validate_schemas(
                 Ok(()) => {}
                 Err(SchemaFault::NotReady) => return Err(Error::SchemasNotReady),
                 Err(SchemaFault::Refused(why)) => {
-                    errors.push(RecordError { index, flaw: RecordFlaw::Schema { part, why } });
+                    rejections.push(RecordError { index, flaw: RecordFlaw::Schema { part, why } });
                     break;
                 }
             }
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Error::Rejected(errors)) }
+    rejections.into_result()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Requests of up to 2 MiB, which are the ordinary ones, and larger ones have a budget each: who begins large requests and does
 //! not end them keeps no ordinary one out. Requests below 16 KiB (`server::frames`), and what decodes to [`FREE_BYTES`] or
-//! less, need neither.
+//! less, need neither: what they hold is bounded by `max.connections`, by 32 KiB for each of them.
 //!
 //! An ordinary request holds memory for all of its claimed length while it arrives, so that it never waits half-way; a larger
 //! one for 2 MiB, and then for twice what has arrived. Who does not bring what memory was granted for, in time, is given up
@@ -15,7 +15,7 @@ use crate::base::budget::{ByteBudget, Held};
 use crate::base::units::ByteSize;
 
 /// Requests that decode to so much need no permit.
-pub(super) const FREE_BYTES: usize = 64 << 10;
+pub(super) const FREE_BYTES: usize = 16 << 10;
 /// The largest request of ordinary size: librdkafka's and the Java client's batches have a megabyte at most.
 pub(super) const ORDINARY_BYTES: usize = buffers::LARGEST;
 /// A connection that gets no memory for a large request, or to decode one, for so long is closed: others hold it without

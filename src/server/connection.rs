@@ -186,7 +186,7 @@ impl Connection {
         while let Some(outcome) = next {
             match outcome {
                 Outcome::Answer(answer) => pieces.extend(answer.pieces),
-                Outcome::Records(answer, room) => {
+                Outcome::Held(answer, room) => {
                     pieces.extend(answer.pieces);
                     pieces.rooms.push(room);
                 }

@@ -62,7 +62,16 @@ enum Look {
 
 impl SharePartitions {
     /// Gives a member records of the partitions that it `wants`, in that order.
-    pub async fn fetch(&self, key: &MemberKey, wants: &[TopicPartition], terms: Terms) -> Answer {
+    ///
+    /// `room` is asked each time before records are read: how many bytes there is memory for, of so many at most. What it
+    /// said last is what the answer may hold, but for one batch.
+    pub async fn fetch(
+        &self,
+        key: &MemberKey,
+        wants: &[TopicPartition],
+        terms: Terms,
+        mut room: impl FnMut(usize) -> usize,
+    ) -> Answer {
         if wants.is_empty() {
             return Vec::new();
         }
@@ -72,7 +81,7 @@ impl SharePartitions {
             let (led, failed) = self.load_all(&key.group, wants, terms.deadline).await;
             // What fails is told when the others are: at once if there are none.
             let force = over || led.is_empty() && failed.len() == wants.len();
-            match self.look(key, &led, terms, force).await {
+            match self.look(key, &led, terms, (force, &mut room)).await {
                 Look::Enough(mut answer) => {
                     answer.extend(failed.into_iter().map(|(tp, error)| (tp, Err(error))));
                     answer.retain(|(_, given)| !given.as_ref().is_err_and(Error::is_passing));
@@ -114,7 +123,13 @@ impl SharePartitions {
     }
 
     /// Takes what there is, if that is enough.
-    async fn look(&self, key: &MemberKey, led: &[Arc<Led>], terms: Terms, force: bool) -> Look {
+    async fn look(
+        &self,
+        key: &MemberKey,
+        led: &[Arc<Led>],
+        terms: Terms,
+        (force, room): (bool, &mut impl FnMut(usize) -> usize),
+    ) -> Look {
         let limits = self.limits(&key.group);
         let mut answer = Answer::new();
         let mut readings = Vec::new();
@@ -137,6 +152,8 @@ impl SharePartitions {
             let all_failed = !answer.is_empty() && answer.len() == led.len();
             return if all_failed { Look::Enough(answer) } else { Look::Wait };
         }
+        let most = terms.bytes_max.min(readings.len().saturating_mul(READ_BYTES_MAX));
+        let terms = Terms { bytes_max: room(most).min(most), ..terms };
         let moved = self.take_all(&key.member, &readings, terms, &mut answer).await;
         let given = answer.iter().any(|(_, given)| match given {
             Ok(given) => !given.acquired.is_empty(),

@@ -6,14 +6,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_protocol::messages::{ApiVersionsRequest, FetchRequest, MetadataRequest, ProduceRequest};
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::share_fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, GroupId,
+    MetadataRequest, ProduceRequest, ShareFetchRequest, ShareGroupHeartbeatRequest,
+};
+use thalweg::base::clock::Timestamp;
+use thalweg::record::Compression;
+use thalweg::record::build::BatchBuilder;
 use uuid::Uuid;
 
 use crate::{
     batch::{batch, numbered, value},
     broker::Broker,
-    cases::{append, create_topic, fetch, from, produce, produce_raw},
-    talk::{Outcome, Talk, connect},
+    cases::groups::{await_coordinator, group},
+    cases::{append, configs, create_topic, fetch, from, produce, produce_raw, text, topic},
+    talk::{Outcome, Talk, connect, read_frame},
 };
 
 const MIB: u64 = 1 << 20;
@@ -28,12 +37,19 @@ const DEAF_CLOSED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The resident memory of the broker.
 fn resident(broker: &Broker) -> u64 {
+    memory(broker, "VmRSS:")
+}
+
+/// The most that it ever was.
+fn resident_at_most(broker: &Broker) -> u64 {
+    memory(broker, "VmHWM:")
+}
+
+fn memory(broker: &Broker, which: &str) -> u64 {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", broker.pid())).expect("the broker runs");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("Linux reports resident memory");
+    let line =
+        status.lines().find(|line| line.starts_with(which)).expect("Linux reports resident memory");
     let kib: u64 =
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number of KiB");
     kib * 1024
@@ -136,10 +152,7 @@ fn flipped_bits_harm_nobody_else() {
         talk.frame::<FetchRequest>(12, &fetch(12, "served", Uuid::nil(), vec![from(0, 0)])),
         talk.frame(4, &MetadataRequest::default().with_topics(Some(vec![]))),
         talk.frame(12, &MetadataRequest::default().with_topics(None)),
-        talk.frame(
-            3,
-            &ApiVersionsRequest::default().with_client_software_name(crate::cases::text("x")),
-        ),
+        talk.frame(3, &ApiVersionsRequest::default().with_client_software_name(text("x"))),
     ];
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = |below: usize| {
@@ -255,6 +268,77 @@ fn clients_that_never_read_hold_no_more_than_the_budget() {
     assert_serves(&mut talk, "served");
 }
 
+/// Each is alone in its group, and is given the same records as the others: a copy of them.
+#[test]
+fn share_members_that_never_read_hold_no_more_than_the_budget() {
+    const PARTITIONS: i32 = 8;
+    let settings = ["queued.max.response.bytes=16777216", "group.share.assignment.interval.ms=0"];
+    let broker = Broker::thalweg_on(&settings, |_| {});
+    let mut talk = Talk::new(&broker);
+    await_coordinator(&mut talk);
+    let topic_id = create_topic(&mut talk, "large", PARTITIONS, &[]);
+    create_topic(&mut talk, "served", 1, &[]);
+    let large = batch(talk.base_ms(), vec![value(&"x".repeat(1_000_000))]);
+    for partition in 0..PARTITIONS {
+        append(&mut talk, "large", partition, &large);
+    }
+    let wants: Vec<ShareFetchRequest> = (0..24)
+        .map(|index| {
+            let group = group("deaf", index);
+            read_from_the_start(&mut talk, &group, PARTITIONS as usize);
+            let partition = |index| FetchPartition::default().with_partition_index(index);
+            let of = FetchTopic::default().with_topic_id(topic_id);
+            ShareFetchRequest::default()
+                .with_group_id(Some(group))
+                .with_member_id(Some(text(ALONE)))
+                .with_max_wait_ms(20_000)
+                .with_min_bytes(1_000_000 * PARTITIONS)
+                .with_max_bytes(50_000_000)
+                .with_max_records(500)
+                .with_batch_size(500)
+                .with_topics(vec![of.with_partitions((0..PARTITIONS).map(partition).collect())])
+        })
+        .collect();
+    let before = resident(&broker);
+    let mut deaf = Vec::new();
+    for wants in &wants {
+        let mut stream = connect(broker.address);
+        stream.write_all(&talk.frame(1, wants)).expect("the broker reads requests");
+        deaf.push(stream);
+    }
+    for stream in &mut deaf {
+        stream.peek(&mut [0]).expect("an answer begins");
+    }
+    assert_serves(&mut talk, "served");
+    // As above: the budget, a batch for each beyond it, and as much again. All that is there were 192 MB.
+    assert_resident_below(&broker, before + 2 * (16 + 24) * MIB);
+    drop(deaf);
+    assert_serves(&mut talk, "served");
+}
+
+/// The member of a group that has no other.
+const ALONE: &str = "alone";
+
+/// Lets a share group of one member begin at the start, and waits until it may read so many partitions of `large`.
+fn read_from_the_start(talk: &mut Talk, group: &GroupId, partitions: usize) {
+    let earliest = [("share.auto.offset.reset", "earliest")];
+    let set = configs::set_of_group(group.as_str(), earliest.iter().copied());
+    let answer = talk.quiet(1, &set).expect("IncrementalAlterConfigs is answered");
+    assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+    let join = ShareGroupHeartbeatRequest::default()
+        .with_group_id(group.clone())
+        .with_member_id(text(ALONE))
+        .with_rack_id(None)
+        .with_subscribed_topic_names(Some(vec![topic("large")]));
+    talk.until(1, &join, |answer| {
+        let assigned = answer.assignment.as_ref();
+        assigned.is_some_and(|assigned| {
+            let each = assigned.topic_partitions.iter().map(|of| of.partitions.len());
+            each.sum::<usize>() == partitions
+        })
+    });
+}
+
 /// What the kernel takes from us for a client is nobody's shortage: their answers are larger than that.
 #[test]
 fn clients_that_never_read_are_closed_where_memory_is_short() {
@@ -284,6 +368,94 @@ fn clients_that_never_read_are_closed_where_memory_is_short() {
         std::thread::sleep(Duration::from_millis(100));
     }
     drop(deaf);
+}
+
+/// A million records without a key, in less than a megabyte. What is wrong with each of them is hundreds of bytes.
+#[test]
+fn a_batch_of_which_every_record_is_wrong_is_refused_in_few_words() {
+    let broker = Broker::thalweg(&[]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "compacted", 1, &[("cleanup.policy", "compact")]);
+    create_topic(&mut talk, "served", 1, &[]);
+    let mut keyless = BatchBuilder::new(Compression::Zstd);
+    for _ in 0..1_000_000 {
+        keyless.push_value(Timestamp(talk.base_ms()), None, None);
+    }
+    let keyless = keyless.build().bytes.to_vec();
+    assert!(keyless.len() < 1_000_000, "{} bytes", keyless.len());
+    let before = resident_at_most(&broker);
+    let request = produce_raw("compacted", 0, -1, Some(keyless));
+    let answer = talk.quiet(9, &request).expect("Produce is answered");
+    let refused = &answer.responses[0].partition_responses[0];
+    assert_eq!(refused.error_code, 87, "INVALID_RECORD");
+    let said = refused.record_errors.len();
+    assert!((1..=1000).contains(&said), "{said} records are named");
+    let message = refused.error_message.as_ref().expect("words");
+    assert!(message.contains("due to 1000000 record errors in total"), "{message}");
+    assert_serves(&mut talk, "served");
+    // What it came as, what it unpacks to, and little more.
+    let now = resident_at_most(&broker);
+    assert!(now < before + 96 * MIB, "{} MiB more", (now - before) / MIB);
+}
+
+/// A request of a megabyte that asks for gigabytes: the same settings, and the same groups, over and over.
+#[test]
+fn what_is_asked_for_again_and_again_ends_the_connection() {
+    let broker = Broker::thalweg_on(&["queued.max.response.bytes=67108864"], |_| {});
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "served", 1, &[]);
+    await_coordinator(&mut talk);
+    let before = resident_at_most(&broker);
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(4)
+        .with_resource_name(text("1"))
+        .with_configuration_keys(None);
+    let settings = DescribeConfigsRequest::default()
+        .with_include_synonyms(true)
+        .with_include_documentation(true);
+    // A few are answered.
+    let answer = talk.quiet(4, &settings.clone().with_resources(vec![resource.clone(); 20]));
+    let answer = answer.expect("DescribeConfigs is answered");
+    assert!(answer.results.iter().all(|result| result.configs.len() > 100), "{answer:?}");
+    let group = |index| group(&format!("{}{index}", "g".repeat(200)), 0);
+    let groups: Vec<_> = (0..100_000).map(|index| group(index % 2)).collect();
+    let frames = [
+        talk.frame(4, &settings.with_resources(vec![resource; 200_000])),
+        talk.frame(6, &DescribeGroupsRequest::default().with_groups(groups)),
+    ];
+    for frame in frames {
+        let mut stream = connect(broker.address);
+        stream.write_all(&frame).expect("the broker reads requests");
+        assert!(read_frame(&mut stream).is_err(), "an answer without end");
+        assert_serves(&mut talk, "served");
+    }
+    let now = resident_at_most(&broker);
+    assert!(now < before + 192 * MIB, "{} MiB more", (now - before) / MIB);
+}
+
+/// A batch of four kilobytes, and two megabytes that are none.
+#[test]
+fn frames_are_counted_whole_when_little_of_them_is_kept() {
+    let settings = ["tail.bytes=16777216", "wal.memory.bytes=33554432"];
+    let broker = Broker::thalweg_on(&settings, |_| {});
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "small", 1, &[]);
+    create_topic(&mut talk, "served", 1, &[]);
+    let mut records = batch(talk.base_ms(), vec![value(&"x".repeat(4096))]).encode();
+    // The head of a batch that never comes: Kafka drops what is behind the first, too.
+    let mut rest = vec![0; 1_900_000];
+    rest[8..12].copy_from_slice(&i32::MAX.to_be_bytes());
+    rest[16] = 2;
+    records.extend(rest);
+    let request = produce_raw("small", 0, -1, Some(records));
+    let before = resident(&broker);
+    for _ in 0..200 {
+        let answer = talk.quiet(9, &request).expect("Produce is answered");
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+    assert_serves(&mut talk, "served");
+    // All of it were 380 MB.
+    assert_resident_below(&broker, before + 128 * MIB);
 }
 
 /// There is memory for two of those that claim two megabytes, and for four of the others.

@@ -267,7 +267,7 @@ fn fetch_request(partition: i32, offset: i64, max_wait_ms: i32) -> FetchRequest 
 
 /// The versions used here are all flexible: their response header is version 1.
 pub(crate) fn decode<R: Decodable>(outcome: Outcome, version: i16) -> Option<R> {
-    let (Outcome::Answer(frame) | Outcome::Records(frame, _)) = outcome else { return None };
+    let (Outcome::Answer(frame) | Outcome::Held(frame, _)) = outcome else { return None };
     let mut whole = BytesMut::new();
     for piece in frame.pieces {
         whole.put(piece);

@@ -16,6 +16,7 @@ use super::rules;
 use crate::base::ids::BrokerId;
 use crate::cluster::config::{ConfigResource, ResourceKind};
 use crate::config::{Config, Entry, Kind, Source as Said, live_default};
+use crate::handlers::answers::Growing;
 use crate::handlers::scope::{Refused, Scope, text};
 use crate::handlers::topics;
 use crate::protocol::ErrorCode;
@@ -63,14 +64,17 @@ impl Described {
 
 pub(in crate::handlers) fn handle(
     scope: &Scope<'_>,
+    version: i16,
     request: DescribeConfigsRequest,
+    growing: &mut Growing,
 ) -> DescribeConfigsResponse {
     let asked = (request.include_synonyms, request.include_documentation);
-    let results = request.resources.into_iter().map(|resource| {
+    let mut results = Vec::with_capacity(request.resources.len());
+    for resource in request.resources {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone());
-        match describe(scope, &resource) {
+        let result = match describe(scope, &resource) {
             Ok(described) => {
                 let described = described.into_iter().filter(|config| wanted(&resource, config));
                 result
@@ -80,9 +84,12 @@ pub(in crate::handlers) fn handle(
             Err(refused) => {
                 result.with_error_code(refused.error.code()).with_error_message(refused.message())
             }
+        };
+        if !growing.push(&mut results, version, result) {
+            break;
         }
-    });
-    DescribeConfigsResponse::default().with_results(results.collect())
+    }
+    DescribeConfigsResponse::default().with_results(results)
 }
 
 /// No keys at all ask for every key, as none does.

@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
 use super::{code, code_of};
 use crate::groups::{GroupDescription, ListedGroup, MemberDescription, Refusal};
 use crate::handlers::Session;
+use crate::handlers::answers::Growing;
 use crate::handlers::scope::{NO_OPERATIONS, text};
 use crate::protocol::{ErrorCode, StrBytes};
 
@@ -34,6 +35,7 @@ pub(super) async fn describe(
     session: &Session,
     version: i16,
     request: DescribeGroupsRequest,
+    growing: &mut Growing,
 ) -> DescribeGroupsResponse {
     let mut groups = Vec::with_capacity(request.groups.len());
     for group_id in request.groups {
@@ -50,7 +52,9 @@ pub(super) async fn describe(
             let told = request.include_authorized_operations && response.error_code == 0;
             response.authorized_operations = if told { GROUP_OPERATIONS } else { NO_OPERATIONS };
         }
-        groups.push(response.with_group_id(group_id));
+        if !growing.push(&mut groups, version, response.with_group_id(group_id)) {
+            break;
+        }
     }
     DescribeGroupsResponse::default().with_groups(groups)
 }

@@ -16,6 +16,7 @@ use crate::base::ids::TopicId;
 use crate::groups::consumer::describe::{Description, MemberDescription, TopicPartitions};
 use crate::groups::consumer::member::{JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH};
 use crate::groups::consumer::{Heartbeat, HeartbeatAnswer};
+use crate::handlers::answers::Growing;
 use crate::handlers::scope::{NO_OPERATIONS, Refused, text};
 use crate::handlers::{Session, error_code};
 use crate::protocol::ErrorCode;
@@ -156,13 +157,16 @@ pub(super) async fn describe(
     session: &Session,
     version: i16,
     request: ConsumerGroupDescribeRequest,
+    growing: &mut Growing,
 ) -> ConsumerGroupDescribeResponse {
     let mut groups = Vec::with_capacity(request.group_ids.len());
     for group_id in request.group_ids {
         let mut group = describe_one(session, version, &group_id).await;
         let told = request.include_authorized_operations && group.error_code == 0;
         group.authorized_operations = if told { GROUP_OPERATIONS } else { NO_OPERATIONS };
-        groups.push(group.with_group_id(group_id));
+        if !growing.push(&mut groups, version, group.with_group_id(group_id)) {
+            break;
+        }
     }
     ConsumerGroupDescribeResponse::default().with_groups(groups)
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{
@@ -39,6 +40,11 @@ fn millis(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
+/// What a group keeps of a request: a copy, or the whole frame stayed with it.
+fn kept(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
 pub(super) async fn join(
     session: &Session,
     header: &RequestHeader,
@@ -48,7 +54,7 @@ pub(super) async fn join(
     let session_timeout = millis(request.session_timeout_ms);
     let protocols = request.protocols.into_iter().map(|protocol| MemberProtocol {
         name: protocol.name.as_str().to_owned(),
-        metadata: protocol.metadata,
+        metadata: kept(&protocol.metadata),
     });
     let request = JoinRequest {
         group_id: request.group_id.as_str().to_owned(),
@@ -112,7 +118,7 @@ pub(super) async fn sync(
     }
     let assignments = request.assignments.into_iter().map(|assigned| Assigned {
         member_id: assigned.member_id.as_str().to_owned(),
-        assignment: assigned.assignment,
+        assignment: kept(&assigned.assignment),
     });
     let request = SyncRequest {
         group_id: request.group_id.as_str().to_owned(),

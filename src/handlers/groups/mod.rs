@@ -15,7 +15,8 @@ use bytes::Bytes;
 use kafka_protocol::messages::TopicName;
 
 use super::Session;
-use super::dispatch::answer;
+use super::answers::Growing;
+use super::dispatch::{answer, answer_within};
 use super::{Outcome, error_code};
 use crate::groups::Refusal;
 use crate::protocol::header::RequestHeader;
@@ -41,7 +42,10 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
             answer(header, body, |request| offsets::commit(session, version, request)).await
         }
         ApiKey::OffsetFetch => {
-            answer(header, body, |request| offset_fetch::handle(session, version, request)).await
+            let fetch = async |request, growing: &mut Growing| {
+                offset_fetch::handle(session, version, request, growing).await
+            };
+            answer_within(session, header, body, fetch).await
         }
         ApiKey::OffsetDelete => {
             answer(header, body, |request| offsets::delete(session, request)).await
@@ -54,22 +58,29 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
             answer(header, body, beat).await
         }
         ApiKey::ConsumerGroupDescribe => {
-            answer(header, body, |request| consumer::describe(session, version, request)).await
+            let describe = async |request, growing: &mut Growing| {
+                consumer::describe(session, version, request, growing).await
+            };
+            answer_within(session, header, body, describe).await
         }
         ApiKey::ShareGroupHeartbeat => {
             answer(header, body, |request| share::heartbeat(session, header, request)).await
         }
         ApiKey::ShareGroupDescribe => {
-            answer(header, body, |request| share::describe(session, request)).await
+            let describe = async |request, growing: &mut Growing| {
+                share::describe(session, version, request, growing).await
+            };
+            answer_within(session, header, body, describe).await
         }
-        ApiKey::ShareFetch => {
-            answer(header, body, |request| share_fetch::fetch(session, request)).await
-        }
+        ApiKey::ShareFetch => share_fetch::handle(session, header, body).await,
         ApiKey::ShareAcknowledge => {
             answer(header, body, |request| share_acknowledge::acknowledge(session, request)).await
         }
         ApiKey::DescribeShareGroupOffsets => {
-            answer(header, body, |request| share_offsets::describe(session, request)).await
+            let describe = async |request, growing: &mut Growing| {
+                share_offsets::describe(session, version, request, growing).await
+            };
+            answer_within(session, header, body, describe).await
         }
         ApiKey::AlterShareGroupOffsets => {
             answer(header, body, |request| share_offsets::alter(session, request)).await
@@ -78,7 +89,10 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
             answer(header, body, |request| share_offsets::delete(session, request)).await
         }
         ApiKey::DescribeGroups => {
-            answer(header, body, |request| admin::describe(session, version, request)).await
+            let describe = async |request, growing: &mut Growing| {
+                admin::describe(session, version, request, growing).await
+            };
+            answer_within(session, header, body, describe).await
         }
         ApiKey::ListGroups => {
             answer(header, body, |request| admin::list(session, version, request)).await

@@ -2,6 +2,8 @@
 //!
 //! Source: KIP-447 (stable offsets), KIP-709 (many groups); `KafkaApis.handleOffsetFetchRequest`.
 
+use std::collections::HashSet;
+
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
@@ -11,6 +13,7 @@ use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicNam
 use super::code;
 use crate::groups::{Fetcher, TopicOffset};
 use crate::handlers::Session;
+use crate::handlers::answers::Growing;
 use crate::handlers::scope::text;
 
 /// The first version that carries an error of the whole answer.
@@ -24,6 +27,7 @@ pub(super) async fn handle(
     session: &Session,
     version: i16,
     request: OffsetFetchRequest,
+    growing: &mut Growing,
 ) -> OffsetFetchResponse {
     if version < MANY_GROUPS_SINCE {
         return one_group(session, version, request).await;
@@ -44,7 +48,7 @@ pub(super) async fn handle(
             .fetch_offsets(group_id, member, wanted.as_deref(), request.require_stable)
             .await;
         let response = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());
-        groups.push(match fetched {
+        let response = match fetched {
             Err(refusal) => response.with_error_code(code(Some(refusal))),
             Ok(offsets) => {
                 let topics = by_topic(offsets).into_iter().map(|(topic, offsets)| {
@@ -55,7 +59,10 @@ pub(super) async fn handle(
                 });
                 response.with_topics(topics.collect())
             }
-        });
+        };
+        if !growing.push(&mut groups, version, response) {
+            break;
+        }
     }
     OffsetFetchResponse::default().with_groups(groups)
 }
@@ -96,11 +103,13 @@ async fn one_group(
     OffsetFetchResponse::default().with_topics(topics.collect())
 }
 
+/// Each once, in the order of the request: what is asked for may be much larger than its name.
 fn places(topics: impl Iterator<Item = (TopicName, Vec<i32>)>) -> Vec<(String, i32)> {
+    let mut known = HashSet::new();
     let all = topics.flat_map(|(topic, partitions)| {
         partitions.into_iter().map(move |partition| (topic.as_str().to_owned(), partition))
     });
-    all.collect()
+    all.filter(|place| known.insert(place.clone())).collect()
 }
 
 /// Groups neighbours of one topic.

@@ -15,6 +15,7 @@ use crate::groups::consumer::describe::TopicPartitions;
 use crate::groups::share::describe::Description;
 use crate::groups::share::member::{JOIN_EPOCH, LEAVE_EPOCH};
 use crate::groups::share::{Heartbeat, HeartbeatAnswer, Member, assignor};
+use crate::handlers::answers::Growing;
 use crate::handlers::scope::{NO_OPERATIONS, Refused, text};
 use crate::handlers::{Session, error_code};
 use crate::protocol::ErrorCode;
@@ -110,14 +111,18 @@ fn answer_of(answer: HeartbeatAnswer) -> ShareGroupHeartbeatResponse {
 
 pub(super) async fn describe(
     session: &Session,
+    version: i16,
     request: ShareGroupDescribeRequest,
+    growing: &mut Growing,
 ) -> ShareGroupDescribeResponse {
     let mut groups = Vec::with_capacity(request.group_ids.len());
     for group_id in request.group_ids {
         let mut group = describe_one(session, &group_id).await;
         let told = request.include_authorized_operations && group.error_code == 0;
         group.authorized_operations = if told { GROUP_OPERATIONS } else { NO_OPERATIONS };
-        groups.push(group.with_group_id(group_id));
+        if !growing.push(&mut groups, version, group.with_group_id(group_id)) {
+            break;
+        }
     }
     ShareGroupDescribeResponse::default().with_groups(groups)
 }

@@ -15,10 +15,12 @@ use super::share_acknowledge::{Heard, Leaders, Said, exists, hear, member_of};
 use crate::base::ids::{TopicId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::cluster::ShareSettings;
-use crate::handlers::Session;
+use crate::handlers::dispatch::answer;
 use crate::handlers::scope::Refused;
+use crate::handlers::{Outcome, Room, Session};
 use crate::log::Isolation;
 use crate::protocol::ErrorCode;
+use crate::protocol::header::RequestHeader;
 use crate::share::fetch::{Fetched, Terms};
 use crate::share::partition::Acknowledgement;
 use crate::share::sessions::{Context, FINAL_EPOCH, FetchRequest, MemberKey};
@@ -26,7 +28,25 @@ use crate::share::sessions::{Context, FINAL_EPOCH, FetchRequest, MemberKey};
 /// What is told of partitions, in the order of the answer.
 type Told = Vec<(TopicPartition, answered::PartitionData)>;
 
-pub(super) async fn fetch(session: &Session, request: ShareFetchRequest) -> ShareFetchResponse {
+/// Answers a ShareFetch.
+pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
+    let mut room = None;
+    let outcome = answer(header, body, |request| fetch(session, request, &mut room)).await;
+    match (outcome, room) {
+        (Outcome::Answer(answer), Some(mut room)) => {
+            room.keep(answer.bytes());
+            Outcome::Held(answer, room)
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// Leaves in `room` the memory that the records of the answer hold.
+async fn fetch(
+    session: &Session,
+    request: ShareFetchRequest,
+    room: &mut Option<Room>,
+) -> ShareFetchResponse {
     let refused =
         |refused: Refused| ShareFetchResponse::default().with_error_code(refused.error.code());
     let key = match member_of(request.group_id.as_ref(), request.member_id.as_ref()) {
@@ -45,8 +65,10 @@ pub(super) async fn fetch(session: &Session, request: ShareFetchRequest) -> Shar
     let settings = share.settings(&key.group);
     let heard = async { if acknowledges { hear(session, &key, said).await } else { Heard::new() } };
     // What is acknowledged is done before more is looked for, but not yet kept: that is waited for beside it.
-    let (heard, told) =
-        tokio::join!(heard, read(session, &key, &context, terms(session, &request, &settings)));
+    let (heard, told) = tokio::join!(
+        heard,
+        read(session, &key, &context, terms(session, &request, &settings), room)
+    );
     let told = tell(session, &key, &context, told);
     if request.share_session_epoch == FINAL_EPOCH {
         share.close_session(&key).await;
@@ -117,7 +139,13 @@ fn terms(session: &Session, request: &ShareFetchRequest, settings: &ShareSetting
 }
 
 /// Reads what the session reads.
-async fn read(session: &Session, key: &MemberKey, context: &Context, terms: Terms) -> Told {
+async fn read(
+    session: &Session,
+    key: &MemberKey,
+    context: &Context,
+    terms: Terms,
+    room: &mut Option<Room>,
+) -> Told {
     let image = session.context.image();
     let mut told = Told::new();
     let mut wants = Vec::new();
@@ -129,7 +157,12 @@ async fn read(session: &Session, key: &MemberKey, context: &Context, terms: Term
             }
         }
     }
-    let fetched = session.context.share.fetch(key, &wants, terms).await;
+    let room_for = |bytes| {
+        // What an earlier look did not use is free before more is asked for.
+        *room = None;
+        room.insert(session.context.answers.room(bytes)).bytes()
+    };
+    let fetched = session.context.share.fetch(key, &wants, terms, room_for).await;
     told.extend(fetched.into_iter().map(|(tp, fetched)| match fetched {
         Ok(fetched) => (tp, found(tp, fetched)),
         Err(error) => (tp, refusal(tp, &Refused::from(error))),

@@ -17,6 +17,7 @@ use crate::base::ids::TopicId;
 use crate::cluster::image::Image;
 use crate::groups::share::requests::{AlterTopic, AlteredTopic, Failed};
 use crate::groups::{Refusal, Summaries, share};
+use crate::handlers::answers::Growing;
 use crate::handlers::scope::{Refused, text};
 use crate::handlers::{Session, error_code};
 use crate::protocol::ErrorCode;
@@ -26,11 +27,16 @@ const UNKNOWN: i64 = -1;
 
 pub(super) async fn describe(
     session: &Session,
+    version: i16,
     request: DescribeShareGroupOffsetsRequest,
+    growing: &mut Growing,
 ) -> DescribeShareGroupOffsetsResponse {
     let mut groups = Vec::with_capacity(request.groups.len());
     for group in request.groups {
-        groups.push(describe_group(session, group).await);
+        let group = describe_group(session, group).await;
+        if !growing.push(&mut groups, version, group) {
+            break;
+        }
     }
     DescribeShareGroupOffsetsResponse::default().with_groups(groups)
 }

@@ -8,12 +8,15 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 
+use crate::handlers::answers::Growing;
 use crate::handlers::{Session, error_code};
 use crate::transactions::Transaction;
 
 pub(in crate::handlers) async fn handle(
     session: &Session,
+    version: i16,
     request: DescribeTransactionsRequest,
+    growing: &mut Growing,
 ) -> DescribeTransactionsResponse {
     let mut states = Vec::with_capacity(request.transactional_ids.len());
     for id in request.transactional_ids {
@@ -22,7 +25,9 @@ pub(in crate::handlers) async fn handle(
             Err(error) => TransactionState::default()
                 .with_error_code(error_code::of_transaction(&error).code()),
         };
-        states.push(state.with_transactional_id(id));
+        if !growing.push(&mut states, version, state.with_transactional_id(id)) {
+            break;
+        }
     }
     DescribeTransactionsResponse::default().with_transaction_states(states)
 }

@@ -60,7 +60,7 @@ impl Member {
             batch_size: 100,
             deadline: Instant::now() + wait,
         };
-        self.shares.fetch(&self.key, context.partitions(), terms).await
+        self.shares.fetch(&self.key, context.partitions(), terms, |bytes| bytes).await
     }
 
     async fn fetch(&mut self, wait: Duration) -> Got {

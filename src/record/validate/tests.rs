@@ -148,9 +148,25 @@ fn a_batch_may_take_max_message_bytes_and_no_more() {
 
 fn rejected(records: Bytes, rules: &Rules) -> (bool, Vec<(i32, String)>, String) {
     let error = validate(records, rules).map(|batch| batch.header).unwrap_err();
-    let Error::Rejected(errors) = &error else { panic!("{error:?}") };
-    let texts = errors.iter().map(|error| (error.index, error.message(&"orders-3"))).collect();
+    let Error::Rejected(rejections) = &error else { panic!("{error:?}") };
+    let first = rejections.first().iter();
+    let texts = first.map(|error| (error.index, error.message(&"orders-3"))).collect();
     (error.is_timestamp(), texts, error.message(&"orders-3").unwrap())
+}
+
+/// 100,000 records without a key are a few hundred bytes of zstd.
+#[test]
+fn what_is_wrong_is_counted_and_kept_of_the_first_records_alone() {
+    let mut batch = BatchBuilder::new(Compression::Zstd);
+    for _ in 0..100_000 {
+        batch.push_value(Timestamp(NOW), None, None);
+    }
+    let rules = Rules { keys_required: true, ..rules() };
+    let error = validate(batch.build().bytes, &rules).map(|batch| batch.header).unwrap_err();
+    let Error::Rejected(rejections) = &error else { panic!("{error:?}") };
+    assert_eq!((rejections.total(), rejections.first().len()), (100_000, Rejections::KEPT));
+    let message = error.message(&"orders-3").unwrap();
+    assert!(message.contains("due to 100000 record errors in total"), "{message}");
 }
 
 #[test]
@@ -335,10 +351,11 @@ fn records_that_do_not_fit_schemas_are_told_by_index() {
         let mut batch = BatchBuilder::new(Compression::Gzip);
         records.iter().for_each(|record| batch.push(record));
         match validate_schemas(&batch.build(), "orders", checks, &Zeros, 1 << 20) {
-            Err(Error::Rejected(errors)) => Ok(errors
-                .into_iter()
-                .map(|error| match error.flaw {
-                    RecordFlaw::Schema { part, .. } => (error.index, part),
+            Err(Error::Rejected(rejections)) => Ok(rejections
+                .first()
+                .iter()
+                .map(|error| match &error.flaw {
+                    RecordFlaw::Schema { part, .. } => (error.index, *part),
                     other => panic!("{other:?}"),
                 })
                 .collect::<Vec<_>>()),

@@ -1,6 +1,8 @@
 //! What DescribeConfigs tells of a topic with one override, of this broker, and of what it does not know.
 
 use super::*;
+use crate::base::units::ByteSize;
+use crate::handlers::AnswerBudget;
 use crate::handlers::fake::Fake;
 
 fn fake() -> Fake {
@@ -17,7 +19,8 @@ fn ask(kind: i8, name: &str, keys: &[&str]) -> DescribeConfigsResult {
         .with_resources(vec![resource])
         .with_include_synonyms(true)
         .with_include_documentation(true);
-    let mut results = handle(&fake().scope(), request).results;
+    let mut growing = AnswerBudget::new(ByteSize::mib(64)).growing();
+    let mut results = handle(&fake().scope(), 4, request, &mut growing).results;
     results.remove(0)
 }
 
