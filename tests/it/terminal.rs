@@ -112,7 +112,7 @@ fn produces(broker: &str) -> anyhow::Result<u64> {
 fn consumes(broker: &str, file: &Path, lines: u64) -> anyhow::Result<()> {
     let (mut person, program) = terminal()?;
     let output = file.to_str().context("a path of text")?;
-    let mut child = command(&["consume", "typed", "-o", output], broker)
+    let mut child = command(&["consume", "typed", "--output", output], broker)
         .stdin(Stdio::null())
         .stdout(program.try_clone()?)
         .stderr(program)
