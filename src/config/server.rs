@@ -108,13 +108,13 @@ pub(super) const KEYS: &[Key] = &[
         "queued.max.response.bytes",
         Bytes { min: 1 << 20, max: 1 << 40 },
         "268435456",
-        "The most memory for records that were read and that clients have not taken, beyond 64 KiB or one batch of each. Answers to Fetch and ShareFetch are as large as there is room for; while less than half is free, a client that takes nothing for 30 s is closed.",
+        "The most memory for records that were read and that clients have not taken, beyond 64 KiB or one batch of each. Answers to Fetch and ShareFetch are as large as there is room for; while less than half is free, a client that takes nothing for 30 s is closed. Half as much again, at least 16 MiB, is for other answers: one that finds no memory ends its connection.",
     ),
     kafkas(
         "max.incremental.fetch.session.cache.slots",
         Int { min: 0, max: 1_000_000 },
         "1000",
-        "The most fetch sessions that are remembered; fetches beyond are answered without a session.",
+        "The most fetch sessions that are remembered, with a thousand partitions each on average; fetches beyond are answered without a session.",
     ),
     kafkas(
         "fetch.max.bytes",
