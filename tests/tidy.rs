@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Product lines that a file may have at most. What comes after `#[cfg(test)]` does not count, nor do pure tables.
+/// Product lines that a file may have at most. Items behind `#[cfg(test)]` do not count, nor do pure tables.
 const LINES_MAX: usize = 600;
 
 /// Files that are tables: longer ones are no harder to read.
@@ -63,11 +63,28 @@ impl File {
         self.path.ends_with("tests.rs") || self.path.contains("/tests/")
     }
 
-    /// The lines before the tests.
+    /// The lines that are no item of tests, with their numbers.
     fn product(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.lines().enumerate().map(|(at, line)| (at + 1, line));
-        lines.take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+        product(&self.text)
     }
+}
+
+/// The lines of a file without the items behind `#[cfg(test)]`, each to its end and no further.
+fn product(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut of_tests = false;
+    let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
+    lines.filter(move |(_, line)| {
+        of_tests |= line.starts_with("#[cfg(test)]");
+        let keep = !of_tests;
+        of_tests &= !ends_item(line);
+        keep
+    })
+}
+
+/// Whether an item that starts at the start of a line ends with this line: with a brace there, or all of it is one line.
+fn ends_item(line: &str) -> bool {
+    let item = line.starts_with(|c: char| c.is_ascii_alphabetic());
+    line.starts_with('}') || (item && line.ends_with([';', '}']))
 }
 
 /// A line without its comment. A `//` in a literal hides the rest of its line, which hides no import.
@@ -212,6 +229,37 @@ fn files_stay_short() {
         }
     }
     fail_if_any(&faults, "a file has at most 600 product lines: split it by concept");
+}
+
+#[test]
+fn only_the_item_behind_cfg_test_is_left_out() {
+    let text = "\
+//! A file.
+#[cfg(test)]
+mod tests;
+use a::b;
+#[cfg(test)]
+#[expect(dead_code, reason = \"half of it\")]
+pub(crate) fn only_in_tests(a: u8) -> u8 {
+    if a > 0 { 1 } else {
+        2
+    }
+}
+fn product() {}
+#[cfg(test)]
+use a::{
+    b, c,
+};
+fn more() {}
+#[cfg(test)]
+mod inner {
+    fn test() {}
+}
+";
+    let kept: Vec<_> = product(text).collect();
+    let expected =
+        [(1, "//! A file."), (4, "use a::b;"), (12, "fn product() {}"), (17, "fn more() {}")];
+    assert_eq!(kept, expected);
 }
 
 #[test]
