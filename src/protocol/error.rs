@@ -4,20 +4,12 @@
 /// Kafka answers (an ApiVersions request of a version that we do not know).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The frame's length prefix is below the smallest request header.
-    #[error("frame length {length} is below the smallest request of {least} bytes")]
-    FrameTooSmall {
+    /// The frame's length prefix is negative or above the limit.
+    #[error("frame of {length} bytes, allowed are 0..={limit}")]
+    FrameLength {
         /// As read.
         length: i32,
-        /// What a request has at least.
-        least: usize,
-    },
-    /// The frame's length prefix is above the limit.
-    #[error("frame of {length} bytes exceeds socket.request.max.bytes of {limit}")]
-    FrameTooLarge {
-        /// As read.
-        length: usize,
-        /// The limit.
+        /// `socket.request.max.bytes`.
         limit: usize,
     },
     /// The message ends before what it announces.

@@ -18,25 +18,15 @@ pub const PREFIX_BYTES: usize = 4;
 /// The most that a frame's length can say, less the longest header of a response.
 const BODY_BYTES_MAX: usize = (1 << 31) - 1 - 5;
 
-/// API key, version, correlation id and an absent client id.
-const REQUEST_BYTES_LEAST: usize = 10;
-
 /// The length of the frame that follows, from its prefix.
 ///
 /// # Errors
-/// `FrameTooSmall` for what cannot be a request (negative lengths among them), `FrameTooLarge` above `limit`. Either ends
-/// the connection: where the next frame starts is unknown.
+/// `FrameLength` for a negative one and for one above `limit`: it ends the connection, since where the next frame starts is
+/// unknown. A frame too short for a request is one: its header says so.
 pub fn length(prefix: [u8; PREFIX_BYTES], limit: usize) -> Result<usize, Error> {
     let length = i32::from_be_bytes(prefix);
-    let too_small = Error::FrameTooSmall { length, least: REQUEST_BYTES_LEAST };
-    let bytes = usize::try_from(length).map_err(|_| too_small.clone())?;
-    if bytes < REQUEST_BYTES_LEAST {
-        return Err(too_small);
-    }
-    if bytes > limit {
-        return Err(Error::FrameTooLarge { length: bytes, limit });
-    }
-    Ok(bytes)
+    let bytes = usize::try_from(length).ok().filter(|bytes| *bytes <= limit);
+    bytes.ok_or(Error::FrameLength { length, limit })
 }
 
 /// One whole response frame, prefix and header included, as pieces to be written one after another.
@@ -123,18 +113,13 @@ mod tests {
 
     #[test]
     fn length_prefix_is_bounded() {
-        let small = |length| Err(Error::FrameTooSmall { length, least: 10 });
-        for (length_read, expected) in [
-            (10, Ok(10)),
-            (1000, Ok(1000)),
-            (9, small(9)),
-            (0, small(0)),
-            (-1, small(-1)),
-            (i32::MIN, small(i32::MIN)),
-            (1001, Err(Error::FrameTooLarge { length: 1001, limit: 1000 })),
-            (i32::MAX, Err(Error::FrameTooLarge { length: 0x7fff_ffff, limit: 1000 })),
-        ] {
-            assert_eq!(length(length_read.to_be_bytes(), 1000), expected, "{length_read}");
+        for allowed in [0, 9, 10, 1000] {
+            let read = length(i32::to_be_bytes(allowed), 1000);
+            assert_eq!(read, Ok(usize::try_from(allowed).expect("positive")));
+        }
+        for refused in [-1, i32::MIN, 1001, i32::MAX] {
+            let error = Error::FrameLength { length: refused, limit: 1000 };
+            assert_eq!(length(refused.to_be_bytes(), 1000), Err(error));
         }
     }
 

@@ -16,6 +16,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::budget::{Granted, ORDINARY_BYTES, RequestBudget};
 use super::buffers::{Buffer, FrameBuffers};
+use crate::protocol;
+use crate::protocol::frame::{self, PREFIX_BYTES};
 
 /// What one read of small frames asks for, at most.
 const READ_BYTES: usize = 16 << 10;
@@ -24,7 +26,6 @@ const FIRST_READ_BYTES: usize = 2 << 10;
 /// A frame that does not bring 2 MiB, or what is missing, within this while it is read is given up where others wait for its
 /// memory: it may be one that never ends.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(3);
-const LENGTH_BYTES: usize = 4;
 
 /// Why reading ended.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +34,8 @@ pub(super) enum FrameError {
     Closed,
     #[error("client closed the connection inside a frame")]
     Truncated,
-    #[error("frame of {length} bytes, allowed are 0..={max}")]
-    Length { length: i32, max: usize },
+    #[error(transparent)]
+    Length(#[from] protocol::Error),
     #[error("no memory for a frame of {length} bytes")]
     NoMemory { length: usize },
     #[error("{arrived} of a frame's {length} bytes came in time, and others wait for its memory")]
@@ -108,15 +109,11 @@ impl FrameReader {
 
     /// Takes a frame that has wholly arrived.
     fn take_small(&mut self) -> Result<Begun, FrameError> {
-        let Some(prefix) = self.small.first_chunk::<LENGTH_BYTES>() else { return Ok(Begun::Not) };
-        let claimed = i32::from_be_bytes(*prefix);
-        let length = usize::try_from(claimed)
-            .ok()
-            .filter(|length| *length <= self.bytes_max)
-            .ok_or(FrameError::Length { length: claimed, max: self.bytes_max })?;
-        let whole = LENGTH_BYTES + length;
+        let Some(prefix) = self.small.first_chunk::<PREFIX_BYTES>() else { return Ok(Begun::Not) };
+        let length = frame::length(*prefix, self.bytes_max)?;
+        let whole = PREFIX_BYTES + length;
         if self.small.len() >= whole {
-            self.small.advance(LENGTH_BYTES);
+            self.small.advance(PREFIX_BYTES);
             let bytes = self.small.split_to(length).freeze();
             return Ok(Begun::Frame(Frame { bytes, granted: Granted::default() }));
         }
@@ -132,7 +129,7 @@ impl FrameReader {
     async fn begin_partial(&mut self, length: usize) -> Result<(), FrameError> {
         let granted = self.budget.begin(length).await.ok_or(FrameError::NoMemory { length })?;
         self.read_bytes = FIRST_READ_BYTES;
-        self.small.advance(LENGTH_BYTES);
+        self.small.advance(PREFIX_BYTES);
         let mut buffer = self.buffers.take(length.min(ORDINARY_BYTES));
         buffer.bytes_mut().extend_from_slice(&self.small);
         self.small = BytesMut::new();

@@ -3,6 +3,8 @@
 //!
 //! A binary of its own, because it counts every allocation of the process.
 
+#[path = "../../fuzz/src/mutations.rs"]
+mod mutations;
 mod records;
 
 use std::alloc::System;
@@ -16,6 +18,7 @@ use thalweg::base::rng::Rng;
 use thalweg::protocol::api::{APIS, ApiKey};
 use thalweg::protocol::bounds;
 use thalweg::protocol::fetch::FetchRequest;
+use thalweg::protocol::header::RequestHeader;
 use thalweg::protocol::produce::ProduceRequest;
 use thalweg::protocol::sample::{self, Visitor};
 
@@ -57,6 +60,7 @@ fn allocated_once(key: ApiKey, version: i16, body: &Bytes) -> usize {
 fn a_decoder_allocates_no_more_than_reported() {
     let _alone = alone();
     what_passes_allocates_no_more_than_reported();
+    what_was_found_allocates_no_more_than_reported();
     the_worst_requests_stay_within_what_is_reported();
 }
 
@@ -85,6 +89,40 @@ fn what_passes_allocates_no_more_than_reported() {
         }
     }
     assert!(passed > 10_000, "only {passed} requests passed");
+}
+
+/// Mutated inputs of the fuzzer's corpus: some seconds.
+const MUTATIONS: u64 = 30_000;
+
+/// What the fuzzer saved, whose target looks at no allocation, and mutations of it.
+fn what_was_found_allocates_no_more_than_reported() {
+    let seeds = mutations::corpus("fuzz/corpus/request").into_iter().map(|(_, seed)| seed);
+    let mut seeds: Vec<Vec<u8>> = seeds.collect();
+    let passed = seeds.iter().filter(|seed| check_frame(seed)).count();
+    assert!(passed > seeds.len() / 2, "only {passed} of {} saved requests passed", seeds.len());
+    seeds.retain(|seed| seed.len() <= mutations::BYTES_MAX);
+    let rng = Rng::from_seed(9);
+    let mutated = (0..MUTATIONS).map(|_| mutations::mutated(&seeds, &rng));
+    let passed = mutated.filter(|frame| check_frame(frame)).count();
+    println!("{passed} of {MUTATIONS} mutations passed");
+    assert!(passed > 1000, "only {passed} mutations passed");
+}
+
+/// Whether a frame's content passes the walk; if so, it is held to what was reported.
+fn check_frame(frame: &[u8]) -> bool {
+    let mut body = Bytes::copy_from_slice(frame);
+    let Ok(RequestHeader { key, version, .. }) = RequestHeader::take(&mut body) else {
+        return false;
+    };
+    let Ok(walked) = bounds::walk(key, version, &body) else { return false };
+    let allocated = allocated(key, version, &body);
+    assert!(
+        allocated <= walked.heap_bytes,
+        "{} {version} allocated {allocated} bytes where {} were reported: {frame:02x?}",
+        key.name(),
+        walked.heap_bytes
+    );
+    true
 }
 
 /// Hundreds of tagged fields in one map, and the largest arrays for their bytes.
