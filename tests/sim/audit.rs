@@ -1,13 +1,13 @@
 //! What must hold of the objects themselves, looked at from outside: names, fences, chains, and what the manifest says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use thalweg::base::ids::{ChainId, SlotId, TopicId, TopicPartition};
 use thalweg::base::offset::Offset;
 use thalweg::node::Broker;
 use thalweg::object::{Payload, Store, keys};
-use thalweg::segment::{Kind, Run, decode_slot, read_header};
+use thalweg::segment::{Kind, Run, SlotIndex, decode_slot, read_header};
 
 use super::client::{PARTITIONS, TOPIC};
 
@@ -42,34 +42,46 @@ impl Audit {
     }
 
     /// At the end of a life, before anybody mends anything: every slot before one that holds an acknowledged record is
-    /// stored. `acked` is of the one topic of the run, by partition and offset.
-    pub(crate) fn check_acknowledged(&self, acked: impl Iterator<Item = (i32, i64)>) {
+    /// stored. `acked` is by topic, partition and offset; of the topics in `passing` by their id, and of none for the one
+    /// that is there in every run.
+    pub(crate) fn check_acknowledged(
+        &self,
+        passing: &BTreeSet<TopicId>,
+        acked: impl IntoIterator<Item = Acked>,
+    ) {
         let runs = runs(&self.0);
-        let found: BTreeMap<(i32, Offset), Offset> =
-            runs.into_iter().map(|((tp, base), (_, _, end))| ((tp.partition, base), end)).collect();
-        for (partition, offset) in acked.map(|(partition, offset)| (partition, Offset(offset))) {
-            let run = found.range((partition, Offset::ZERO)..=(partition, offset)).next_back();
+        let topic = |tp: TopicPartition| passing.contains(&tp.topic).then_some(tp.topic);
+        let found: BTreeMap<(Option<TopicId>, i32, Offset), Offset> = runs
+            .into_iter()
+            .map(|((tp, base), (_, _, end))| ((topic(tp), tp.partition, base), end))
+            .collect();
+        for (of, partition, offset) in acked {
+            let offset = Offset(offset);
+            let run =
+                found.range((of, partition, Offset::ZERO)..=(of, partition, offset)).next_back();
             if run.is_some_and(|(_, end)| offset < *end) {
                 continue;
             }
-            let behind = self.0.iter().find(|(_, object)| holds(object, partition, offset));
+            let is_of = |tp: TopicPartition| (topic(tp), tp.partition) == (of, partition);
+            let behind = self.0.iter().find(|(_, object)| holds(object, is_of, offset));
             match behind {
                 Some((name, _)) => panic!(
-                    "PrefixAck: {partition}@{offset} was acknowledged in {name:?}, and not all before it is stored"
+                    "PrefixAck: {of:?} {partition}@{offset} was acknowledged in {name:?}, and not all before it is stored"
                 ),
-                None => {
-                    panic!("AckedDurable: {partition}@{offset} was acknowledged and is nowhere")
-                }
+                None => panic!(
+                    "AckedDurable: {of:?} {partition}@{offset} was acknowledged and is nowhere"
+                ),
             }
         }
     }
 }
 
+/// An acknowledged record: the topic's id where it comes and goes, partition, offset.
+pub(crate) type Acked = (Option<TopicId>, i32, i64);
+
 /// Whether a slot, wherever it stands, has a run with this record.
-fn holds(object: &Bytes, partition: i32, offset: Offset) -> bool {
-    let holds = |run: &Run| {
-        run.tp.partition == partition && (run.base_offset..run.end_offset).contains(&offset)
-    };
+fn holds(object: &Bytes, is_of: impl Fn(TopicPartition) -> bool, offset: Offset) -> bool {
+    let holds = |run: &Run| is_of(run.tp) && (run.base_offset..run.end_offset).contains(&offset);
     !is_fence(object) && decode_slot(object).is_ok_and(|slot| slot.index.runs.iter().any(holds))
 }
 
@@ -96,13 +108,14 @@ pub(crate) async fn objects(store: &Store) -> Objects {
     found
 }
 
-fn is_fence(object: &Bytes) -> bool {
+pub(crate) fn is_fence(object: &Bytes) -> bool {
     read_header(object).is_ok_and(|header| header.kind == Kind::Fence)
 }
 
 /// The runs of all chains up to their ends: the fence below which every name holds data. What is above is void.
 fn runs(objects: &Objects) -> BTreeMap<(TopicPartition, Offset), Place> {
     let mut runs = BTreeMap::new();
+    let mut released = Released::default();
     let mut next: Option<(ChainId, SlotId)> = None;
     for (&(chain, slot), object) in objects {
         if next.is_none_or(|(current, _)| current != chain) {
@@ -119,6 +132,7 @@ fn runs(objects: &Objects) -> BTreeMap<(TopicPartition, Offset), Place> {
             let other = runs.insert(at, (chain, slot, run.end_offset));
             assert!(other.is_none(), "OneSequencer: {at:?} in {chain}/{slot} and in {other:?}");
         }
+        released.follow((chain, slot), &index, &runs);
     }
     let mut before: Option<(TopicPartition, Offset)> = None;
     for ((tp, base), (chain, slot, end)) in &runs {
@@ -127,6 +141,38 @@ fn runs(objects: &Objects) -> BTreeMap<(TopicPartition, Offset), Place> {
         before = Some((*tp, *end));
     }
     runs
+}
+
+/// The partitions that were released, and where. Only deletions release here: nothing of a partition comes after that.
+#[derive(Debug, Default)]
+struct Released(BTreeMap<TopicPartition, (ChainId, SlotId)>);
+
+impl Released {
+    /// Takes up the next slot. `runs` are those up to it: the RELEASE in it holds the state behind all of them.
+    fn follow(
+        &mut self,
+        at: (ChainId, SlotId),
+        index: &SlotIndex,
+        runs: &BTreeMap<(TopicPartition, Offset), Place>,
+    ) {
+        let of_runs = index.runs.iter().map(|run| run.tp);
+        let of_checkpoints = index.checkpoint.iter().map(|checkpoint| checkpoint.tp);
+        let of_releases = index.releases.iter().map(|release| release.state.tp);
+        for tp in of_runs.chain(of_checkpoints).chain(of_releases) {
+            let before = self.0.get(&tp);
+            assert!(
+                before.is_none(),
+                "ReleaseFinal: {tp} in {at:?} behind its RELEASE, {before:?}"
+            );
+        }
+        for release in &index.releases {
+            let (tp, end) = (release.state.tp, release.state.end_offset);
+            let last = runs.range((tp, Offset::ZERO)..=(tp, Offset(i64::MAX))).next_back();
+            let last = last.map_or(Offset::ZERO, |(_, (_, _, end))| *end);
+            assert_eq!(end, last, "ReleaseFinal: the end of {tp} in its RELEASE, {at:?}");
+            self.0.insert(tp, at);
+        }
+    }
 }
 
 /// Every run of the topic from `from` on that the manifest names, by its start. Each lies in an object that is there.
@@ -182,13 +228,16 @@ pub(crate) async fn land_late(broker: &Broker, sound: &Store) -> bool {
     true
 }
 
-/// The manifest names every run of every chain once, and nothing else.
-pub(crate) async fn check_manifest(broker: &Broker, sound: &Store) {
+/// The manifest names every run of every chain once, and nothing else: of the topic that is there in every run, and of
+/// another.
+pub(crate) async fn check_manifest(broker: &Broker, sound: &Store, other: Option<TopicId>) {
     let topic = broker.context().image().topic(TOPIC).map(|topic| topic.id);
-    let Some(topic) = topic else { return };
     let objects = objects(sound).await;
-    let mut written = runs(&objects);
-    written.retain(|(tp, _), _| tp.topic == topic);
-    let committed = named(broker, &objects, (topic, &[0; PARTITIONS as usize])).await;
-    assert_eq!(committed, written, "CommitOnce: the manifest is not what the chains hold");
+    let written = runs(&objects);
+    for topic in topic.into_iter().chain(other) {
+        let mut written = written.clone();
+        written.retain(|(tp, _), _| tp.topic == topic);
+        let committed = named(broker, &objects, (topic, &[0; PARTITIONS as usize])).await;
+        assert_eq!(committed, written, "CommitOnce: the manifest is not what the chains hold");
+    }
 }

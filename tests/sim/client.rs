@@ -7,6 +7,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_protocol::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsTopic,
 };
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -15,12 +16,14 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
 };
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, FetchResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
-    MetadataRequest, MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
-    ProduceRequest, ProduceResponse, RequestHeader, ResponseHeader, TopicName,
+    ApiKey, BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, DeleteTopicsRequest,
+    DeleteTopicsResponse, FetchRequest, FetchResponse, InitProducerIdRequest,
+    InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest,
+    ProduceResponse, RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use thalweg::base::ids::TopicId;
 use thalweg::handlers::{Answering, Context, Outcome, Request, Session, Step};
 use thalweg::node::Broker;
 use thalweg::record::ValidBatch;
@@ -31,12 +34,35 @@ pub(crate) const TOPIC: &str = "sim";
 pub(crate) const PARTITIONS: i32 = 2;
 
 const PRODUCE: i16 = 9;
+const PRODUCE_BY_ID: i16 = 13;
 const FETCH: i16 = 12;
-const METADATA: i16 = 9;
+const FETCH_BY_ID: i16 = 13;
+/// The first whose answers have ids, and take none for a name.
+const METADATA: i16 = 12;
+const DELETE_TOPICS: i16 = 6;
 const LIST_OFFSETS: i16 = 7;
 const EPOCH_END: i16 = 4;
 const DELETE_RECORDS: i16 = 2;
 const INIT_PRODUCER_ID: i16 = 4;
+
+/// How a request names a topic.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Topic {
+    /// Whatever has the name now.
+    Name(&'static str),
+    /// The one that it is or was.
+    Id(TopicId),
+}
+
+impl Topic {
+    /// Name and id as requests have them: one of the two.
+    fn named(self) -> (TopicName, uuid::Uuid) {
+        match self {
+            Self::Name(name) => (TopicName(StrBytes::from_static_str(name)), uuid::Uuid::nil()),
+            Self::Id(id) => (TopicName::default(), id.0),
+        }
+    }
+}
 
 /// What one batch was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,13 +105,32 @@ impl Client {
 
     /// Creates a topic by asking for it. False: not now.
     pub(crate) async fn create(&self, topic: &'static str) -> bool {
+        self.id_of(topic).await.is_some()
+    }
+
+    /// The id of a topic, which is created by asking for it. None: not now.
+    pub(crate) async fn id_of(&self, topic: &'static str) -> Option<TopicId> {
         let name = Some(TopicName(StrBytes::from_static_str(topic)));
         let request = MetadataRequest::default()
             .with_topics(Some(vec![MetadataRequestTopic::default().with_name(name)]))
             .with_allow_auto_topic_creation(true);
         let response: Option<MetadataResponse> =
             self.call(ApiKey::Metadata, METADATA, &request).await;
-        response.is_some_and(|response| response.topics.iter().all(|topic| topic.error_code == 0))
+        let response = response?;
+        let topic = response.topics.first()?;
+        (topic.error_code == 0).then_some(TopicId(topic.topic_id))
+    }
+
+    /// Deletes a topic: the error, which is 0 once it is gone. None: the connection was closed.
+    pub(crate) async fn delete_topic(&self, topic: Topic) -> Option<i16> {
+        let (name, id) = topic.named();
+        let name = id.is_nil().then_some(name);
+        let state = DeleteTopicState::default().with_name(name).with_topic_id(id);
+        let request =
+            DeleteTopicsRequest::default().with_topics(vec![state]).with_timeout_ms(30_000);
+        let response: Option<DeleteTopicsResponse> =
+            self.call(ApiKey::DeleteTopics, DELETE_TOPICS, &request).await;
+        Some(response?.responses.first()?.error_code)
     }
 
     /// A fresh producer id. None: not now.
@@ -120,18 +165,35 @@ impl Client {
         batch: Bytes,
         timeout: Duration,
     ) -> impl Future<Output = Answer> + use<> {
+        self.produce_to(Topic::Name(TOPIC), partition, batch, timeout)
+    }
+
+    /// The same to any topic.
+    pub(crate) fn produce_to(
+        &self,
+        topic: Topic,
+        partition: i32,
+        batch: Bytes,
+        timeout: Duration,
+    ) -> impl Future<Output = Answer> + use<> {
+        let version = match topic {
+            Topic::Name(_) => PRODUCE,
+            Topic::Id(_) => PRODUCE_BY_ID,
+        };
+        let (name, id) = topic.named();
         let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
         let topic = TopicProduceData::default()
-            .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_name(name)
+            .with_topic_id(id)
             .with_partition_data(vec![data]);
         let request = ProduceRequest::default()
             .with_transactional_id(None)
             .with_acks(-1)
             .with_timeout_ms(i32::try_from(timeout.as_millis()).expect("seconds"))
             .with_topic_data(vec![topic]);
-        let answering = self.begin(ApiKey::Produce, PRODUCE, &request);
+        let answering = self.begin(ApiKey::Produce, version, &request);
         async move {
-            let Some(response) = decode::<ProduceResponse>(answering.await, PRODUCE) else {
+            let Some(response) = decode::<ProduceResponse>(answering.await, version) else {
                 return Answer::Gone;
             };
             let part = &response.responses[0].partition_responses[0];
@@ -149,8 +211,23 @@ impl Client {
         offset: i64,
         max_wait_ms: i32,
     ) -> Vec<(i64, String)> {
-        let request = fetch_request(partition, offset, max_wait_ms);
-        let response: Option<FetchResponse> = self.call(ApiKey::Fetch, FETCH, &request).await;
+        self.fetch_of(Topic::Name(TOPIC), partition, offset, max_wait_ms).await
+    }
+
+    /// The same of any topic.
+    pub(crate) async fn fetch_of(
+        &self,
+        topic: Topic,
+        partition: i32,
+        offset: i64,
+        max_wait_ms: i32,
+    ) -> Vec<(i64, String)> {
+        let version = match topic {
+            Topic::Name(_) => FETCH,
+            Topic::Id(_) => FETCH_BY_ID,
+        };
+        let request = fetch_request(topic, partition, offset, max_wait_ms);
+        let response: Option<FetchResponse> = self.call(ApiKey::Fetch, version, &request).await;
         let records = response.and_then(|response| {
             let part = response.responses.first()?.partitions.first()?.clone();
             (part.error_code == 0).then_some(part.records)?
@@ -160,11 +237,21 @@ impl Client {
 
     /// ListOffsets of one partition: error and offset.
     pub(crate) async fn list_offset(&self, partition: i32, timestamp: i64) -> (i16, i64) {
+        self.list_offset_of(TOPIC, partition, timestamp).await
+    }
+
+    /// The same of any topic.
+    pub(crate) async fn list_offset_of(
+        &self,
+        topic: &'static str,
+        partition: i32,
+        timestamp: i64,
+    ) -> (i16, i64) {
         let part = ListOffsetsPartition::default()
             .with_partition_index(partition)
             .with_timestamp(timestamp);
         let topic = ListOffsetsTopic::default()
-            .with_name(TopicName(StrBytes::from_static_str(TOPIC)))
+            .with_name(TopicName(StrBytes::from_static_str(topic)))
             .with_partitions(vec![part]);
         let request =
             ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![topic]);
@@ -208,8 +295,8 @@ impl Client {
 
     /// The error that a fetch from `offset` is answered with.
     pub(crate) async fn fetch_error(&self, partition: i32, offset: i64) -> i16 {
-        let response: Option<FetchResponse> =
-            self.call(ApiKey::Fetch, FETCH, &fetch_request(partition, offset, 0)).await;
+        let request = fetch_request(Topic::Name(TOPIC), partition, offset, 0);
+        let response: Option<FetchResponse> = self.call(ApiKey::Fetch, FETCH, &request).await;
         response.expect("an answer").responses[0].partitions[0].error_code
     }
 
@@ -248,14 +335,14 @@ pub(crate) fn frame(key: ApiKey, version: i16, request: &impl Encodable) -> Byte
     frame.freeze()
 }
 
-fn fetch_request(partition: i32, offset: i64, max_wait_ms: i32) -> FetchRequest {
+fn fetch_request(topic: Topic, partition: i32, offset: i64, max_wait_ms: i32) -> FetchRequest {
+    let (name, id) = topic.named();
     let part = FetchPartition::default()
         .with_partition(partition)
         .with_fetch_offset(offset)
         .with_partition_max_bytes(1 << 20);
-    let topic = FetchTopic::default()
-        .with_topic(TopicName(StrBytes::from_static_str(TOPIC)))
-        .with_partitions(vec![part]);
+    let topic =
+        FetchTopic::default().with_topic(name).with_topic_id(id).with_partitions(vec![part]);
     FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(max_wait_ms)

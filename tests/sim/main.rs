@@ -15,6 +15,8 @@
 //! - CoordinatorFence (`succession`): a superseded coordinator never opens the manifest again;
 //! - law 9 (`stale`): a superseded leader says nothing that only a leader may say;
 //! - the upload window (`audit`): no slot lies further behind a hole than recovery looks;
+//! - laws 7 and 8 of what is deleted (`passing`): ReleaseFinal, GoneForEver, over a topic that comes and goes;
+//! - law 4 (`ended`): a chain that is fenced while its owner is well acknowledges nothing more and is not written again;
 //! - transactions and groups (`exact`): TxnAtomic, GroupOffsetsMonotone and Jepsen's anomalies, over processes that fence each
 //!   other and a bank whose money is neither made nor lost; and each rule of fencing;
 //! - groups of both protocols (`exact::members`), and of both at once: OneOwner, FencedCommit, GroupOffsetsMonotone;
@@ -33,9 +35,11 @@
 
 mod audit;
 mod client;
+mod ended;
 mod exact;
 mod history;
 mod outage;
+mod passing;
 mod producers;
 mod recovery;
 mod share;
@@ -176,6 +180,13 @@ fn run_seeds(run: fn(u64) -> Report, seeds: u64) {
 #[test]
 fn no_seed_breaks_a_promise() {
     run_seeds(world::run, SEEDS);
+}
+
+/// Or what is claimed of deleted topics would be claimed of none.
+#[test]
+fn a_topic_comes_and_goes() {
+    let (deletions, acked) = world::passed(0);
+    assert!(deletions > 5 && acked > 50, "{deletions} deletions, {acked} records");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use thalweg::node::Broker;
 use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
 
-use super::client::{Answer, Client, PARTITIONS};
+use super::client::{Answer, Client, PARTITIONS, Topic};
 use super::history::History;
 use super::world::WALL;
 
@@ -89,6 +89,11 @@ impl Actors {
     /// Clients that run until they are dropped.
     pub(crate) fn new(tasks: Vec<tokio::task::AbortHandle>) -> Self {
         Self(tasks)
+    }
+
+    /// Others that end with these.
+    pub(crate) fn join(&mut self, tasks: impl IntoIterator<Item = tokio::task::AbortHandle>) {
+        self.0.extend(tasks);
     }
 
     /// Connects all clients to `broker`.
@@ -229,13 +234,13 @@ async fn consume(client: Client, clients: SharedClients) {
     }
 }
 
-/// The whole log by partition and offset.
-pub(crate) async fn read_all(client: &Client) -> BTreeMap<(i32, i64), String> {
+/// The whole log of a topic by partition and offset.
+pub(crate) async fn read_all(client: &Client, topic: Topic) -> BTreeMap<(i32, i64), String> {
     let mut log = BTreeMap::new();
     for partition in 0..PARTITIONS {
         let mut next = 0;
         loop {
-            let records = client.fetch(partition, next, 0).await;
+            let records = client.fetch_of(topic, partition, next, 0).await;
             if records.is_empty() {
                 break;
             }

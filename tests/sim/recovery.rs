@@ -7,7 +7,9 @@ use std::time::Duration;
 use thalweg::base::clock::{SharedClock, Timestamp, TokioClock};
 use thalweg::base::ids::{BrokerId, ChainId, Incarnation, SlotId};
 use thalweg::base::rng::Rng;
+use thalweg::manifest;
 use thalweg::manifest::client::{FencingChain, Registration};
+use thalweg::manifest::row::SlotRow;
 use thalweg::node::Broker;
 use thalweg::object::build::memory;
 use thalweg::object::faults::{Faults, Rates};
@@ -169,6 +171,39 @@ fn a_slot_that_cannot_be_read_stops_the_recovery() {
 fn a_slot_of_another_process_stops_the_recovery() {
     let error = stopped_by(async |rig| rig.store_slot(3, 77, false).await);
     assert!(matches!(error, Error::Foreign { slot: SlotId(3), .. }), "{error}");
+}
+
+fn empty_row(slot: u64) -> SlotRow {
+    SlotRow {
+        slot: SlotId(slot),
+        bytes: 1000,
+        index_position: 500,
+        index_bytes: 400,
+        runs: Vec::new(),
+        checkpoints: Vec::new(),
+        releases: Vec::new(),
+    }
+}
+
+/// Irrevocably: neither while the recoverer works nor after it. What the owner has stored the recoverer finds.
+#[test]
+fn what_a_chain_commits_is_refused_from_when_it_is_fenced() {
+    on_a_runtime(async {
+        let rig = Rig::new().await;
+        for slot in 0..4 {
+            rig.store_slot(slot, OLD, false).await;
+        }
+        let commit = async |slot| {
+            let manifest = &rig.broker.context().manifest;
+            manifest.commit(rig.chain, vec![empty_row(slot)]).await
+        };
+        assert_eq!(commit(0).await, Ok(()), "the chain is open");
+        let chain = rig.fencing().await;
+        let refused = Err(manifest::Error::Fenced { chain: rig.chain });
+        assert_eq!(commit(1).await, refused, "FencingCommits: before its recovery");
+        rig.recoverer(1).take_over(&chain).await.expect("taken over");
+        assert_eq!(commit(4).await, refused, "FencingCommits: after its end");
+    });
 }
 
 #[test]

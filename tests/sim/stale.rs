@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg::base::clock::{SharedClock, TokioClock, sleep};
-use thalweg::base::ids::{Incarnation, SlotId};
+use thalweg::base::ids::{ChainId, Incarnation, SlotId};
 use thalweg::base::rng::Rng;
 use thalweg::node::Broker;
 use thalweg::object::build::memory;
 use thalweg::object::faults::{Faults, Rates};
-use thalweg::object::{Locality, Payload, Store, keys};
+use thalweg::object::{self, Locality, Payload, Store, keys};
 use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
 use thalweg::segment::{Kind, SlotHeader, encode_fence};
@@ -23,7 +23,7 @@ use super::world::{WALL, on_a_runtime, start};
 
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
-fn batch(producer: i64, epoch: i16, sequence: i32) -> bytes::Bytes {
+pub(crate) fn batch(producer: i64, epoch: i16, sequence: i32) -> bytes::Bytes {
     let mut builder = BatchBuilder::new(Compression::None);
     builder.producer(thalweg::base::ids::ProducerId(producer), epoch, sequence);
     builder.push_value(WALL, None, Some(b"value"));
@@ -34,14 +34,23 @@ fn batch(producer: i64, epoch: i16, sequence: i32) -> bytes::Bytes {
 pub(crate) async fn plant_fence(store: &Store, broker: &Broker) {
     let wal = broker.registry().wal().expect("a chain");
     let (chain, slot) = (wal.chain(), SlotId(wal.stable()));
+    plant_fence_in(store, chain, slot).await.expect("a free name");
+}
+
+/// Puts a fence into a name, unless it is taken.
+pub(crate) async fn plant_fence_in(
+    store: &Store,
+    chain: ChainId,
+    slot: SlotId,
+) -> Result<(), object::Error> {
     let incarnation = Incarnation(Rng::from_seed(99).uuid());
     let header = SlotHeader { kind: Kind::Fence, chain, slot, incarnation, created: WALL };
     let fence = Payload::from(encode_fence(&header));
-    store.put_if_absent(&keys::slot(CLUSTER, chain, slot), fence).await.expect("a free name");
+    store.put_if_absent(&keys::slot(CLUSTER, chain, slot), fence).await
 }
 
 /// A leader of three records that is idle, a client of it, and the producer of the records.
-async fn idle_leader(store: &Store) -> (Broker, Client, i64) {
+pub(crate) async fn idle_leader(store: &Store) -> (Broker, Client, i64) {
     let broker = start(store, WALL, Rng::from_seed(7)).await.expect("a healthy store");
     let client = Client::new(&broker);
     assert!(client.create_topic().await);

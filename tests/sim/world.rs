@@ -17,7 +17,9 @@ use thalweg::object::{Locality, Store, TestDisk};
 use thalweg::telemetry;
 
 use super::audit::{self, Audit};
-use super::client::{Client, PARTITIONS};
+use super::client::{Client, PARTITIONS, TOPIC, Topic};
+use super::ended;
+use super::passing::{self, SharedPassing};
 use super::producers::{Actors, Clients, SharedClients, lock, read_all, settle};
 use super::steps::{self, Lived};
 
@@ -47,6 +49,10 @@ pub(crate) struct Report {
 struct World {
     stage: Stage,
     clients: SharedClients,
+    /// A topic comes and goes beside the one of these clients.
+    passing: Option<SharedPassing>,
+    /// Somebody fences chains whose owners are well.
+    fenced: bool,
 }
 
 /// A store that outlives brokers, and how they live and end over it.
@@ -85,6 +91,10 @@ const SETTINGS: Settings = &[("num.partitions", "2"), ("wal.flush.ms", "20"), WI
 /// [`audit::WINDOW`] as a setting.
 pub(crate) const WINDOW: (&str, &str) = ("wal.upload.window", "3");
 
+/// In one seed of so many a topic comes and goes.
+const PASSING: u64 = 4;
+/// In one seed of so many chains are fenced whose owners are well.
+const FENCED: u64 = 5;
 /// One seed in so many ends with a life in which records are deleted.
 const SWEPT: u64 = 20;
 /// Settings of that life's broker: its collector is in a hurry.
@@ -101,6 +111,7 @@ const HASTY: Settings = &[
 pub(crate) fn run(seed: u64) -> Report {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
+    world.fenced = seed % FENCED == 2;
     for _ in 0..LIVES {
         world.life();
     }
@@ -112,13 +123,26 @@ pub(crate) fn run(seed: u64) -> Report {
     world.stage.report(acked)
 }
 
+/// How often clients had a topic deleted in a seed, and how many of its records were acknowledged.
+pub(crate) fn passed(seed: u64) -> (usize, usize) {
+    let _shown = Shown::new(seed);
+    let mut world = World::new(seed);
+    for _ in 0..LIVES {
+        world.life();
+    }
+    world.last_life();
+    let passing = world.passing.as_deref().expect("a topic comes and goes in this seed");
+    (passing::deletions(passing), passing::acked_at(passing).len())
+}
+
 /// A run on a local disk whose machine loses power at the end of each life: what was not synced is gone, or is not.
 pub(crate) fn run_on_a_disk(seed: u64) -> Report {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
     let disk = TestDisk::new(Arc::new(Still(WALL)));
     for _ in 0..=LIVES {
-        let (stage, clients) = (&mut world.stage, &world.clients);
+        let connect = world.actors();
+        let stage = &mut world.stage;
         stage.sound = test_disk(&disk).expect("a disk that works");
         stage.store = stage.sound.wrapped(|raw| stage.faults.wrap(raw));
         stage.calm();
@@ -126,7 +150,6 @@ pub(crate) fn run_on_a_disk(seed: u64) -> Report {
         on_a_runtime(async {
             stage.faults.begin_chapter("life");
             let weather = Weather { data: false, metadata: false };
-            let connect = |broker: &Broker, rng: &Rng| Actors::of(broker, clients, rng);
             let _ = tokio::time::timeout(length, stage.live(weather, (LIVELY, 0), &connect)).await;
         });
         disk.crash(Some(&stage.rng));
@@ -142,6 +165,7 @@ pub(crate) fn run_on_a_disk(seed: u64) -> Report {
 /// A run over a store that lies about puts of data, from the `nth` of each life on. Some promise must break.
 pub(crate) fn run_with_a_lie(seed: u64, lie: Fault, nth: u32) {
     let mut world = World::new(seed);
+    world.passing = None;
     for _ in 0..LIVES {
         world.stage.faults.script(Script::next(Op::Put, "/w/", lie).after(nth).times(u32::MAX));
         world.life();
@@ -154,13 +178,12 @@ pub(crate) fn run_with_a_lie(seed: u64, lie: Fault, nth: u32) {
 pub(crate) fn run_with_a_fault(seed: u64, fault: Fault, nth: u32) -> bool {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
-    let clients = Arc::clone(&world.clients);
+    let connect = world.actors();
     let stage = &mut world.stage;
     stage.calm();
     stage.faults.script(Script::next(Op::Put, "/w/", fault).after(nth));
     on_a_runtime(async {
         stage.faults.begin_chapter("life");
-        let connect = |broker: &Broker, rng: &Rng| Actors::of(broker, &clients, rng);
         let weather = Weather { data: true, metadata: false };
         let _ = tokio::time::timeout(ONE_FAULT, stage.live(weather, (LIVELY, 0), &connect)).await;
     });
@@ -212,14 +235,14 @@ pub(crate) fn supersede(seed: u64) {
     let _shown = Shown::new(seed);
     let mut world = World::new(seed);
     world.stage.calm();
-    let (stage, clients) = (&world.stage, &world.clients);
+    let (stage, connect) = (&world.stage, world.actors());
     on_a_runtime(async {
         let older = stage.start().await.expect("a healthy store");
-        let actors = Actors::of(&older, clients, &stage.rng);
+        let actors = connect(&older, &stage.rng);
         sleep(Duration::from_millis(500 + stage.rng.below(3_000))).await;
         let newer = stage.start().await.expect("a healthy store");
         drop(actors);
-        let _actors = Actors::of(&newer, clients, &stage.rng);
+        let _actors = connect(&newer, &stage.rng);
         let exits = tokio::time::timeout(Duration::from_secs(30), older.failed()).await;
         assert!(exits.is_ok(), "CoordinatorFence: a superseded node goes on");
         let fails = tokio::time::timeout(Duration::from_secs(30), newer.failed()).await;
@@ -328,19 +351,46 @@ async fn committed(broker: &Broker) {
 
 impl World {
     fn new(seed: u64) -> Self {
-        Self { stage: Stage::new(seed, SETTINGS), clients: Clients::new() }
+        let passing = seed.is_multiple_of(PASSING).then(SharedPassing::default);
+        let stage = Stage::new(seed, SETTINGS);
+        Self { stage, clients: Clients::new(), passing, fenced: false }
+    }
+
+    /// Connects all clients to a broker.
+    fn actors(&self) -> impl Fn(&Broker, &Rng) -> Actors + use<> {
+        let (clients, passing) = (Arc::clone(&self.clients), self.passing.clone());
+        let fenced = self.fenced.then(|| self.stage.sound.clone());
+        move |broker, rng| {
+            let mut actors = Actors::of(broker, &clients, rng);
+            if let Some(passing) = &passing {
+                actors.join(passing::actors(broker, passing, rng));
+            }
+            if let Some(store) = &fenced {
+                actors.join([ended::fencer(broker, store, rng)]);
+            }
+            actors
+        }
     }
 
     fn life(&mut self) {
-        let clients = Arc::clone(&self.clients);
-        self.stage.life(|broker, rng| Actors::of(broker, &clients, rng));
-        self.stage.audit.check_acknowledged(lock(&self.clients).history.acked_at());
+        let actors = self.actors();
+        self.stage.life(actors);
+        self.check_acknowledged();
     }
 
     fn rough_life(&mut self) {
-        let clients = Arc::clone(&self.clients);
-        self.stage.rough_life(|broker, rng| Actors::of(broker, &clients, rng));
-        self.stage.audit.check_acknowledged(lock(&self.clients).history.acked_at());
+        let actors = self.actors();
+        self.stage.rough_life(actors);
+        self.check_acknowledged();
+    }
+
+    fn check_acknowledged(&self) {
+        let ids = self.passing.as_deref().map(passing::ids).unwrap_or_default();
+        let passing = self.passing.as_deref().map(passing::acked_at).unwrap_or_default();
+        let passing = passing.into_iter().map(|(id, partition, at)| (Some(id), partition, at));
+        let clients = lock(&self.clients);
+        let stays = clients.history.acked_at().map(|(partition, at)| (None, partition, at));
+        self.stage.audit.check_acknowledged(&ids, stays.chain(passing));
     }
 
     /// The life in which nothing fails: all is acknowledged, committed once, and the log is read from end to end. Gives
@@ -352,11 +402,15 @@ impl World {
             let whole = async {
                 let broker = self.stage.start().await.expect("a healthy store");
                 let client = Client::new(&broker);
-                let found = read_all(&client).await;
+                let found = read_all(&client, Topic::Name(TOPIC)).await;
                 settle(&client, &self.clients).await;
-                let log = read_all(&client).await;
+                let log = read_all(&client, Topic::Name(TOPIC)).await;
+                let other = match &self.passing {
+                    Some(passing) => Some(passing::settle(&broker, &client, passing).await),
+                    None => None,
+                };
                 committed(&broker).await;
-                audit::check_manifest(&broker, &self.stage.sound).await;
+                audit::check_manifest(&broker, &self.stage.sound, other).await;
                 broker.shutdown(Duration::from_secs(60)).await;
                 (found, log)
             };
@@ -379,6 +433,9 @@ impl World {
                 start_with(HASTY, store, self.stage.wall, rng).await.expect("a sound store");
             assert!(audit::land_late(&broker, sound).await, "some chain has ended with data");
             let client = Client::new(&broker);
+            if let Some(passing) = &self.passing {
+                passing::go_for_good(&client, passing).await;
+            }
             for part in [2, 1] {
                 let mut starts = Vec::new();
                 for partition in 0..PARTITIONS {

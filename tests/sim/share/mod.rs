@@ -19,7 +19,7 @@ use thalweg::node::Broker;
 use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
 
-use super::client::{Answer, Client, PARTITIONS};
+use super::client::{Answer, Client, PARTITIONS, TOPIC, Topic};
 use super::producers::{Actors, read_all};
 use super::steps::{Lived, clients_look};
 use super::world::{Crash, LIVELY, Report, Settings, Shown, Stage, WALL, WINDOW, on_a_runtime};
@@ -155,7 +155,7 @@ impl World {
                 let rng = Rng::from_seed(stage.rng.u64());
                 let last = Member::new(&broker, ("last", number), Arc::clone(ledger), rng);
                 last.run(Mood::Steady).await;
-                let log = read_all(&client).await;
+                let log = read_all(&client, Topic::Name(TOPIC)).await;
                 broker.shutdown(Duration::from_secs(60)).await;
                 log
             };
