@@ -248,26 +248,36 @@ async fn read(client: Client, passing: SharedPassing) {
         for partition in 0..PARTITIONS {
             let newest = lock(&passing).newest;
             if let Some(id) = newest {
-                let (next, was_gone) = {
-                    let mut passing = lock(&passing);
-                    let read = passing.time(id).read.range((partition, 0)..(partition + 1, 0));
-                    (read.count() as i64, passing.is_gone(id))
-                };
-                let records = client.fetch_of(Topic::Id(id), partition, next, 50).await;
-                assert!(records.is_empty() || !was_gone, "GoneForEver: {id} is read");
-                for ((offset, value), expected) in records.into_iter().zip(next..) {
-                    assert_eq!(offset, expected, "poll-skip in {id} {partition}");
-                    lock(&passing).read(id, (partition, offset), value);
-                }
+                read_on(&client, &passing, id, partition).await;
             }
-            let gone = lock(&passing).gone();
-            for (offset, value) in client.fetch_of(Topic::Name(PASSING), partition, 0, 0).await {
-                let id = Value::parse(&value).id;
-                assert!(!gone.contains(&id), "GoneForEver: {value} is read by its topic's name");
-                lock(&passing).read(id, (partition, offset), value);
-            }
+            read_by_name(&client, &passing, partition).await;
         }
         sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// Reads what nobody has read yet.
+async fn read_on(client: &Client, passing: &Mutex<Passing>, id: TopicId, partition: i32) {
+    let (next, was_gone) = {
+        let mut passing = lock(passing);
+        let read = passing.time(id).read.range((partition, 0)..(partition + 1, 0));
+        (read.count() as i64, passing.is_gone(id))
+    };
+    let records = client.fetch_of(Topic::Id(id), partition, next, 50).await;
+    assert!(records.is_empty() || !was_gone, "GoneForEver: {id} is read");
+    for ((offset, value), expected) in records.into_iter().zip(next..) {
+        assert_eq!(offset, expected, "poll-skip in {id} {partition}");
+        lock(passing).read(id, (partition, offset), value);
+    }
+}
+
+/// Reads whatever has the name now, from its start.
+async fn read_by_name(client: &Client, passing: &Mutex<Passing>, partition: i32) {
+    let gone = lock(passing).gone();
+    for (offset, value) in client.fetch_of(Topic::Name(PASSING), partition, 0, 0).await {
+        let id = Value::parse(&value).id;
+        assert!(!gone.contains(&id), "GoneForEver: {value} is read by its topic's name");
+        lock(passing).read(id, (partition, offset), value);
     }
 }
 
