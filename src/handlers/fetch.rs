@@ -10,21 +10,19 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::fetch_sessions::FetchContext;
+use super::patience::PROOF_WITHIN;
 use super::{CloseReason, Outcome, Session, error_code};
 use crate::base::ids::{LeaderEpoch, TopicPartition};
 use crate::base::offset::Offset;
 use crate::cluster::image::Image;
-use crate::log::{self, Isolation, Offsets, PartitionHandle, Read, ReadBounds, Waiter};
+use crate::log::{Isolation, Offsets, PartitionHandle, Proofs, Read, ReadBounds, Waiter};
 use crate::protocol::ErrorCode;
 use crate::protocol::fetch::{
     AbortedTransaction, EpochEndOffset, FetchPartition, FetchPartitionResponse, FetchRequest,
     FetchResponse, FetchTopicResponse,
 };
 use crate::protocol::header::RequestHeader;
-use crate::protocol::hot::{LeaderIdAndEpoch, TopicRef};
-
-/// How long an OFFSET_OUT_OF_RANGE waits for its proof of leadership (law 9).
-const PROOF_WITHIN: Duration = Duration::from_secs(5);
+use crate::protocol::hot::TopicRef;
 
 /// The most record bytes of one answer, whatever is configured: it is a frame below 2 GiB.
 const RECORD_BYTES_MAX: usize = 1 << 30;
@@ -114,7 +112,9 @@ fn find(
     }
     let tp = TopicPartition { topic: found.id, partition: request.index };
     let partition = session.context.log.partition(&tp).ok_or(ErrorCode::NotLeaderOrFollower)?;
-    let epoch = partition.check_epoch(request.current_leader_epoch.0);
+    // Every negative epoch is none here, unlike elsewhere: `FetchRequest.optionalEpoch` in Kafka.
+    let named = Some(request.current_leader_epoch).filter(|epoch| *epoch >= LeaderEpoch(0));
+    let epoch = partition.check_epoch(named);
     epoch.map_err(|error| error_code::of_log(&error))?;
     Ok(partition)
 }
@@ -172,7 +172,7 @@ async fn read_all(
     let mut at_least_one = true;
     for Wanted { topic, request, found } in wanted {
         let response = match found {
-            Err(error) => unknown(session, request.index, *error),
+            Err(error) => unknown(request.index, *error),
             Ok(partition) => {
                 let asked = usize::try_from(request.max_bytes).unwrap_or(0);
                 let bounds = ReadBounds {
@@ -189,7 +189,31 @@ async fn read_all(
         at_least_one &= bytes == 0;
         responses.push((topic.clone(), response));
     }
+    prove(wanted, &mut responses).await;
     responses
+}
+
+/// Lets OFFSET_OUT_OF_RANGE stand only where this broker leads after it was found (law 9).
+async fn prove(wanted: &[Wanted], responses: &mut [(TopicRef, FetchPartitionResponse)]) {
+    let mut unproven = Vec::new();
+    for (Wanted { found, .. }, (_, response)) in wanted.iter().zip(responses) {
+        if let Ok(partition) = found
+            && response.error == ErrorCode::OffsetOutOfRange
+        {
+            unproven.push((partition, response));
+        }
+    }
+    if unproven.is_empty() {
+        return;
+    }
+    let partitions = unproven.iter().map(|(partition, _)| *partition).collect();
+    let proofs = Proofs::of(partitions, Instant::now() + PROOF_WITHIN).await;
+    for (partition, response) in unproven {
+        if let Err(error) = proofs.check(partition) {
+            let error = error_code::of_log(&error);
+            *response = FetchPartitionResponse::refused(response.index, error);
+        }
+    }
 }
 
 /// Partitions whose old records are waited for side by side.
@@ -209,6 +233,7 @@ async fn warm(session: &Session, wanted: &[Wanted], terms: Terms) {
     }
 }
 
+/// Reads one partition. An OFFSET_OUT_OF_RANGE in it is not proven yet.
 async fn read_one(
     session: &Session,
     partition: &PartitionHandle,
@@ -218,25 +243,15 @@ async fn read_one(
     if let Some(end) = diverging(partition, request) {
         if end.epoch < LeaderEpoch(0) {
             // The client's last epoch is none of ours: there is no offset to go back to.
-            let proven = partition.prove(PROOF_WITHIN).await.err();
-            let error = proven.map_or(ErrorCode::OffsetOutOfRange, |e| error_code::of_log(&e));
-            return refused(session, request.index, error, Some(partition));
+            let error = ErrorCode::OffsetOutOfRange;
+            return FetchPartitionResponse::refused(request.index, error);
         }
-        let mut response = refused(session, request.index, ErrorCode::None, Some(partition));
-        response.diverging_epoch = Some(end);
-        return response;
+        let response = without_records(request.index, partition);
+        return FetchPartitionResponse { diverging_epoch: Some(end), ..response };
     }
     match partition.read(session.context.log.remote(), bounds).await {
         Ok(read) => found(request.index, read),
-        Err(error) => {
-            let said = match error {
-                log::Error::OffsetOutOfRange { .. } => {
-                    partition.prove(PROOF_WITHIN).await.err().unwrap_or(error)
-                }
-                other => other,
-            };
-            refused(session, request.index, error_code::of_log(&said), Some(partition))
-        }
+        Err(error) => FetchPartitionResponse::refused(request.index, error_code::of_log(&error)),
     }
 }
 
@@ -259,8 +274,8 @@ fn found(index: i32, read: Read) -> FetchPartitionResponse {
 }
 
 /// A response for a partition that was not found, or not at the client's epoch.
-fn unknown(session: &Session, index: i32, error: ErrorCode) -> FetchPartitionResponse {
-    let mut response = refused(session, index, error, None);
+fn unknown(index: i32, error: ErrorCode) -> FetchPartitionResponse {
+    let mut response = FetchPartitionResponse::refused(index, error);
     if matches!(error, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId) {
         // An empty list here, and none beside other errors, as Kafka has it.
         response.aborted_transactions = Some(Vec::new());
@@ -268,27 +283,13 @@ fn unknown(session: &Session, index: i32, error: ErrorCode) -> FetchPartitionRes
     response
 }
 
-/// A response without records: marks are told wherever they are known.
-fn refused(
-    session: &Session,
-    index: i32,
-    error: ErrorCode,
-    partition: Option<&PartitionHandle>,
-) -> FetchPartitionResponse {
-    let mut response = FetchPartitionResponse::refused(index, error);
-    let offsets = partition.and_then(|partition| partition.offsets().ok());
-    if let Some(Offsets { log_start, high_watermark, last_stable_offset, leader_epoch, .. }) =
-        offsets
-    {
-        if error == ErrorCode::None {
-            response.high_watermark = high_watermark;
-            response.last_stable_offset = last_stable_offset;
-            response.log_start_offset = log_start;
-        }
-        if matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
-            let leader = session.context.broker;
-            response.current_leader = Some(LeaderIdAndEpoch { leader, epoch: leader_epoch });
-        }
+/// A response without records, and with the partition's marks where they are known.
+fn without_records(index: i32, partition: &PartitionHandle) -> FetchPartitionResponse {
+    let mut response = FetchPartitionResponse::refused(index, ErrorCode::None);
+    if let Ok(Offsets { log_start, high_watermark, last_stable_offset, .. }) = partition.offsets() {
+        response.high_watermark = high_watermark;
+        response.last_stable_offset = last_stable_offset;
+        response.log_start_offset = log_start;
     }
     response
 }

@@ -5,17 +5,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use tokio::time::{Instant, timeout_at};
 
+use super::patience::PROOF_WITHIN;
 use super::{Session, error_code};
 use crate::base::clock::Timestamp;
 use crate::base::ids::{LeaderEpoch, TopicPartition};
 use crate::base::offset::Offset;
-use crate::log::{self, FoundOffset, Isolation, PartitionHandle};
+use crate::log::{self, FoundOffset, Isolation, PartitionHandle, Proofs};
 use crate::protocol::ErrorCode;
 
 const LATEST: i64 = -1;
@@ -24,15 +28,26 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 
-/// How long an answer that needs a proof of leadership waits for it when the request names no time (law 9).
-const PROOF_WITHIN: Duration = Duration::from_secs(5);
+/// The current leader epoch of a request that does not check it.
+const NO_EPOCH: i32 = -1;
+
+/// Look-ups of one request that read the store side by side. Each may hold a run of its partition in memory.
+const LOOK_UPS_AT_ONCE: usize = 16;
 
 /// One request's terms.
 struct Terms<'a> {
     session: &'a Session,
     version: i16,
     isolation: Isolation,
-    within: Duration,
+    /// For the whole request, however many partitions it names.
+    deadline: Instant,
+}
+
+/// What was found of one partition.
+struct Found {
+    offset: Option<FoundOffset>,
+    /// Only its leader may say it: it waits for a proof (law 9).
+    unproven: Option<PartitionHandle>,
 }
 
 pub(super) async fn handle(
@@ -45,52 +60,69 @@ pub(super) async fn handle(
         _ => Isolation::ReadUncommitted,
     };
     let timeout = u64::try_from(request.timeout_ms).ok().filter(|ms| *ms > 0);
-    let within = timeout.map_or(PROOF_WITHIN, Duration::from_millis);
-    let terms = Terms { session, version, isolation, within };
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
-        topics.push(terms.topic(topic).await);
+    let deadline = Instant::now() + timeout.map_or(PROOF_WITHIN, Duration::from_millis);
+    let terms = Terms { session, version, isolation, deadline };
+    let doubled: Vec<BTreeSet<i32>> = request.topics.iter().map(doubled).collect();
+    let mut looking = Vec::new();
+    for (topic, doubled) in request.topics.iter().zip(&doubled) {
+        let once = topic.partitions.iter().filter(|part| !doubled.contains(&part.partition_index));
+        looking.extend(once.map(|part| terms.find(topic.name.as_str(), part)));
     }
-    ListOffsetsResponse::default().with_topics(topics)
+    // All marks are read before the proof begins: what was acknowledged by then is below them.
+    let found: Vec<_> = stream::iter(looking).buffered(LOOK_UPS_AT_ONCE).collect().await;
+    let unproven = found.iter().flatten().filter_map(|found| found.unproven.as_ref()).collect();
+    let proofs = Proofs::of(unproven, deadline).await;
+    let mut said = found.into_iter().map(|found| {
+        let Found { offset, unproven } = found?;
+        let proven = unproven.map_or(Ok(()), |partition| proofs.check(&partition));
+        proven.map(|()| offset).map_err(|error| error_code::of_log(&error))
+    });
+    let topics = request.topics.into_iter().zip(doubled).map(|(topic, doubled)| {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for part in topic.partitions.iter().filter(|one| !doubled.contains(&one.partition_index)) {
+            let said = said.next().expect("one for each that is named once");
+            partitions.push(response(version, part.partition_index, said));
+        }
+        let refused = |index| response(version, index, Err(ErrorCode::InvalidRequest));
+        partitions.extend(doubled.into_iter().map(refused));
+        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
+    });
+    ListOffsetsResponse::default().with_topics(topics.collect())
+}
+
+/// The partitions that a topic names more than once.
+fn doubled(topic: &ListOffsetsTopic) -> BTreeSet<i32> {
+    let mut seen = BTreeSet::new();
+    let indexes = topic.partitions.iter().map(|part| part.partition_index);
+    indexes.filter(|index| !seen.insert(*index)).collect()
 }
 
 impl Terms<'_> {
-    async fn topic(&self, topic: ListOffsetsTopic) -> ListOffsetsTopicResponse {
-        let mut seen = BTreeSet::new();
-        let doubled: BTreeSet<i32> = topic
-            .partitions
-            .iter()
-            .map(|part| part.partition_index)
-            .filter(|index| !seen.insert(*index))
-            .collect();
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for part in &topic.partitions {
-            if !doubled.contains(&part.partition_index) {
-                let found = self.partition(topic.name.as_str(), part).await;
-                partitions.push(response(self.version, part.partition_index, found));
-            }
-        }
-        let refused = |index| response(self.version, index, Err(ErrorCode::InvalidRequest));
-        partitions.extend(doubled.into_iter().map(refused));
-        ListOffsetsTopicResponse::default().with_name(topic.name).with_partitions(partitions)
+    async fn find(&self, topic: &str, part: &ListOffsetsPartition) -> Result<Found, ErrorCode> {
+        let partition = self.partition(topic, part)?;
+        self.check_version(part.timestamp)?;
+        let looked = timeout_at(self.deadline, self.look_up(&partition, part.timestamp)).await;
+        let looked = looked.map_err(|_| ErrorCode::RequestTimedOut)?;
+        let offset = looked.map_err(|error| error_code::of_log(&error))?;
+        let unproven = (part.timestamp == LATEST || offset.is_none()).then_some(partition);
+        Ok(Found { offset, unproven })
     }
 
-    async fn partition(
+    fn partition(
         &self,
         topic: &str,
         part: &ListOffsetsPartition,
-    ) -> Result<Option<FoundOffset>, ErrorCode> {
+    ) -> Result<PartitionHandle, ErrorCode> {
         let context = &self.session.context;
         let image = context.image();
         let found = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let tp = TopicPartition { topic: found.id, partition: part.partition_index };
         image.partition(&tp).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let partition = context.log.partition(&tp).ok_or(ErrorCode::NotLeaderOrFollower)?;
-        let epoch = partition.check_epoch(part.current_leader_epoch);
+        let current = part.current_leader_epoch;
+        let epoch = partition.check_epoch((current != NO_EPOCH).then_some(LeaderEpoch(current)));
         epoch.map_err(|error| error_code::of_log(&error))?;
-        self.check_version(part.timestamp)?;
-        let offset = self.find(&partition, part.timestamp).await;
-        offset.map_err(|error| error_code::of_log(&error))
+        Ok(partition)
     }
 
     /// Marks came with versions.
@@ -105,40 +137,31 @@ impl Terms<'_> {
         if self.version < since { Err(ErrorCode::UnsupportedVersion) } else { Ok(()) }
     }
 
-    async fn find(
+    async fn look_up(
         &self,
         partition: &PartitionHandle,
         timestamp: i64,
     ) -> Result<Option<FoundOffset>, log::Error> {
         partition.check_readable()?;
         let remote = self.session.context.log.remote();
-        let mark = |offset| -> Result<Option<FoundOffset>, log::Error> {
-            let leader_epoch = partition.epoch_of(offset)?;
+        let mark = |offset, leader_epoch| {
             Ok(Some(FoundOffset { offset, timestamp: Timestamp::NONE, leader_epoch }))
         };
-        let found = match timestamp {
+        match timestamp {
             LATEST => {
-                // The mark is read before the proof: what was acknowledged by then is below it.
-                let end = self.isolation.end(&partition.offsets()?);
-                partition.prove(self.within).await?;
-                return mark(end);
+                let offsets = partition.offsets()?;
+                // The epoch of the leader, also where the last stable offset lies in an older one: as Kafka has it.
+                mark(self.isolation.end(&offsets), offsets.leader_epoch)
             }
-            EARLIEST | EARLIEST_LOCAL => return mark(partition.offsets()?.log_start),
+            EARLIEST | EARLIEST_LOCAL => {
+                let log_start = partition.offsets()?.log_start;
+                mark(log_start, partition.epoch_of(log_start)?)
+            }
             // Nothing is tiered in Kafka's sense: all of the log is the leader's own.
-            LATEST_TIERED => {
-                return Ok(Some(FoundOffset {
-                    offset: Offset(-1),
-                    timestamp: Timestamp::NONE,
-                    leader_epoch: LeaderEpoch(-1),
-                }));
-            }
-            MAX_TIMESTAMP => partition.offset_of_max_timestamp(remote).await?,
-            at => partition.offset_for_timestamp(remote, Timestamp(at), self.isolation).await?,
-        };
-        if found.is_none() {
-            partition.prove(self.within).await?;
+            LATEST_TIERED => mark(Offset(-1), LeaderEpoch(-1)),
+            MAX_TIMESTAMP => partition.offset_of_max_timestamp(remote, self.isolation).await,
+            at => partition.offset_for_timestamp(remote, Timestamp(at), self.isolation).await,
         }
-        Ok(found)
     }
 }
 

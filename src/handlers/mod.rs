@@ -27,6 +27,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
+mod patience;
 mod produce;
 mod scope;
 mod session;

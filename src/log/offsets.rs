@@ -100,27 +100,37 @@ impl Partition {
         Ok(found.filter(|found| found.offset < isolation.end(&offsets)))
     }
 
-    /// The first record with the largest timestamp.
+    /// The first record with the largest timestamp of all, if `isolation` may see it. None needs a proof of leadership
+    /// before it is said (law 9).
     ///
     /// # Errors
     /// [`Error::NotLeader`], and those of reading.
     ///
-    /// Source: KIP-734.
+    /// Source: KIP-734; `Partition.fetchOffsetForTimestamp`, `ReplicaManager.fetchOffset`.
     pub async fn offset_of_max_timestamp(
         &self,
         remote: &Remote,
+        isolation: Isolation,
     ) -> Result<Option<FoundOffset>, Error> {
         let offsets = self.offsets()?;
+        let found = self.find_max_timestamp(remote, offsets.log_start).await?;
+        Ok(found.filter(|found| found.offset < isolation.end(&offsets)))
+    }
+
+    async fn find_max_timestamp(
+        &self,
+        remote: &Remote,
+        log_start: Offset,
+    ) -> Result<Option<FoundOffset>, Error> {
         let planned = remote.plan_max_timestamp(self.tp).await?;
         let committed_max = planned.map_or(Timestamp::NONE, |planned| planned.run.max_timestamp);
         let tail_max = self.tail_max_timestamp(committed_max);
         if let Some(max) = tail_max {
-            return self.find_in_tail(remote, offsets.log_start, Sought::Exactly(max)).await;
+            return self.find_in_tail(remote, log_start, Sought::Exactly(max)).await;
         }
         match planned {
             Some(planned) => {
-                self.find_from(remote, planned, offsets.log_start, Sought::Exactly(committed_max))
-                    .await
+                self.find_from(remote, planned, log_start, Sought::Exactly(committed_max)).await
             }
             None => Ok(None),
         }

@@ -145,16 +145,18 @@ impl Partition {
         if self.wal.may_be_read() { Ok(()) } else { Err(Error::NotLeader { tp: self.tp }) }
     }
 
-    /// Checks the leader epoch that a request names; -1 names none.
+    /// Checks the leader epoch that a request names, if it names one.
     ///
     /// # Errors
     /// [`Error::NotLeader`], [`Error::EpochMismatch`].
-    pub fn check_epoch(&self, requested: i32) -> Result<(), Error> {
+    ///
+    /// Source: `Partition.checkCurrentLeaderEpoch` in Apache Kafka.
+    pub fn check_epoch(&self, requested: Option<LeaderEpoch>) -> Result<(), Error> {
         let current = self.lead()?.epochs.current();
-        if requested < 0 || requested == current.0 {
-            return Ok(());
+        match requested.filter(|requested| *requested != current) {
+            None => Ok(()),
+            Some(requested) => Err(Error::EpochMismatch { tp: self.tp, current, requested }),
         }
-        Err(Error::EpochMismatch { tp: self.tp, current, requested: LeaderEpoch(requested) })
     }
 
     /// Where the log begins and ends.

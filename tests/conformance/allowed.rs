@@ -64,8 +64,6 @@ const TABLE: &[Line] = &[
     line("fetch", "sizes: (partition )?max bytes -1", ".*", "Kafka fails inside; ours reads a negative size as zero"),
     line("fetch", "wrong: a partition twice", ".*", "Kafka keeps the last; ours answers as asked"),
     line("offsets", "delete records: a partition twice", ".*", "Kafka keeps the last; ours answers as asked"),
-    line("list_offsets", ".*: current epoch -2", ".*", "every negative epoch stands for none, as Kafka has it in Fetch"),
-    line("offsets", ".*: current epoch -2", ".*", "every negative epoch stands for none, as Kafka has it in Fetch"),
     line("offsets", "leader epochs: epoch -2.*", ".*", "an epoch that cannot be has no end"),
     line("topic_partitions", "partitions: an empty name", ".*", "Kafka fails inside; ours says that the name is invalid"),
     line("create_topics", ".*", "/topics/0/topic_id", "what is only validated is not there and has no id"),

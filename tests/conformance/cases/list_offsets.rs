@@ -5,6 +5,7 @@ use kafka_protocol::messages::{
     list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
 };
 
+use super::transactions::{TRANSACTIONAL, add, begin, make_the_inner_topic, send};
 use super::{append, create_topic, offset_at, topic, versions};
 use crate::{
     batch::{Record, batch, numbered, value},
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub fn script(talk: &mut Talk) {
+    open(talk);
     set_up(talk);
     for version in versions::<ListOffsetsRequest>() {
         special(talk, version);
@@ -44,6 +46,29 @@ fn one(name: &str, partition: ListOffsetsPartition) -> ListOffsetsRequest {
 
 fn at(name: &str, partition: i32, timestamp: i64) -> ListOffsetsRequest {
     one(name, offset_at(partition, timestamp).with_current_leader_epoch(-1))
+}
+
+/// What a transaction that is open hides: it ends by time, so this comes first.
+fn open(talk: &mut Talk) {
+    make_the_inner_topic(talk);
+    create_topic(talk, "open", 1, &[]);
+    let base = talk.base_ms();
+    append(talk, "open", 0, &numbered(base, 0, 2));
+    let me = begin(talk, "open");
+    talk.quiet(3, &add(me, 3, &[("open", &[0])]));
+    let mut late = numbered(base + 60_000, 0, 1).by(me.producer, me.epoch, 0);
+    late.attributes = TRANSACTIONAL;
+    let sent = talk.quiet(11, &send("open", me, &late)).expect("Produce is answered");
+    assert_eq!(sent.responses[0].partition_responses[0].error_code, 0, "{sent:?}");
+    talk.begin("open");
+    for version in versions::<ListOffsetsRequest>().filter(|version| *version >= 2) {
+        for (what, timestamp) in [("-1", -1), ("-2", -2), ("-3", -3), ("base+60000", base + 60_000)]
+        {
+            talk.ask(&format!("{what}, read uncommitted"), version, &at("open", 0, timestamp));
+            let committed = at("open", 0, timestamp).with_isolation_level(1);
+            talk.ask(&format!("{what}, read committed"), version, &committed);
+        }
+    }
 }
 
 fn special(talk: &mut Talk, version: i16) {
@@ -103,7 +128,7 @@ fn wrong(talk: &mut Talk, version: i16) {
 
 fn epochs(talk: &mut Talk, version: i16) {
     talk.begin("epochs");
-    for epoch in [-1, 0, 1, 77, -2] {
+    for epoch in [-1, 0, 1, 77, -2, i32::MIN] {
         let request = one("times", offset_at(0, -1).with_current_leader_epoch(epoch));
         talk.ask(&format!("current epoch {epoch}"), version, &request);
     }

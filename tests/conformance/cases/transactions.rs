@@ -21,7 +21,7 @@ use crate::{
     talk::Talk,
 };
 
-const TRANSACTIONAL: i16 = 0x10;
+pub const TRANSACTIONAL: i16 = 0x10;
 
 pub fn script(talk: &mut Talk) {
     make_the_inner_topic(talk);
