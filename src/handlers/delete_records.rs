@@ -1,17 +1,23 @@
 //! DeleteRecords: moves log starts up, durably, before it answers.
 //!
-//! Source: KIP-107; `KafkaApis.handleDeleteRecordsRequest`.
+//! All moves of a request begin at once, so that the coordinator makes many durable in one write, and share a deadline.
+//!
+//! Source: KIP-107; `KafkaApis.handleDeleteRecordsRequest`, `ReplicaManager.deleteRecordsOnLocalLog`.
 
-use std::time::Duration;
-
+use futures::future::join_all;
+use kafka_protocol::messages::delete_records_request::DeleteRecordsPartition;
 use kafka_protocol::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsTopicResult,
 };
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use tokio::time::{Instant, timeout_at};
 
-use super::{Session, error_code};
+use super::topics::is_internal;
+use super::{Session, error_code, patience};
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
+use crate::cluster::image::Image;
+use crate::log::{self, PartitionHandle};
 use crate::protocol::ErrorCode;
 
 /// Names the high watermark.
@@ -21,46 +27,74 @@ pub(super) async fn handle(
     session: &Session,
     request: DeleteRecordsRequest,
 ) -> DeleteRecordsResponse {
-    let within = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in request.topics {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for part in &topic.partitions {
-            let delete = delete(session, topic.name.as_str(), part.partition_index, part.offset);
-            let moved = tokio::time::timeout(within, delete).await;
-            let (low_watermark, error) = match moved.unwrap_or(Err(ErrorCode::RequestTimedOut)) {
+    let deadline = patience::deadline(request.timeout_ms);
+    let image = session.context.image();
+    let mut moves = Vec::new();
+    for topic in &request.topics {
+        let each = topic.partitions.iter();
+        moves.extend(each.map(|part| {
+            let found = find(session, &image, topic.name.as_str(), part);
+            delete(session, found, part.offset, deadline)
+        }));
+    }
+    let mut moved = join_all(moves).await.into_iter();
+    let topics = request.topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|part| {
+            let (low_watermark, error) = match moved.next().expect("one for each that is asked") {
                 Ok(log_start) => (log_start.0, ErrorCode::None),
                 Err(error) => (-1, error),
             };
-            let result = DeleteRecordsPartitionResult::default()
+            DeleteRecordsPartitionResult::default()
                 .with_partition_index(part.partition_index)
                 .with_low_watermark(low_watermark)
-                .with_error_code(error.code());
-            partitions.push(result);
-        }
-        let result =
-            DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions);
-        topics.push(result);
-    }
-    DeleteRecordsResponse::default().with_topics(topics)
+                .with_error_code(error.code())
+        });
+        let partitions = partitions.collect();
+        DeleteRecordsTopicResult::default().with_name(topic.name).with_partitions(partitions)
+    });
+    DeleteRecordsResponse::default().with_topics(topics.collect())
 }
 
-async fn delete(
+fn find(
     session: &Session,
+    image: &Image,
     topic: &str,
-    index: i32,
-    before: i64,
-) -> Result<Offset, ErrorCode> {
-    let context = &session.context;
-    let image = context.image();
+    part: &DeleteRecordsPartition,
+) -> Result<PartitionHandle, ErrorCode> {
     let found = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let tp = TopicPartition { topic: found.id, partition: index };
+    let tp = TopicPartition { topic: found.id, partition: part.partition_index };
     image.partition(&tp).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let partition = context.log.partition(&tp).ok_or(ErrorCode::NotLeaderOrFollower)?;
-    if partition.settings().compacted && !partition.settings().deletes {
+    if is_internal(topic) {
+        return Err(ErrorCode::InvalidTopicException);
+    }
+    let partition = session.context.log.partition(&tp).ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let settings = partition.settings();
+    if settings.compacted && !settings.deletes {
         return Err(ErrorCode::PolicyViolation);
     }
+    Ok(partition)
+}
+
+/// Moves one log start, in time. What is not answered in time may still move.
+async fn delete(
+    session: &Session,
+    found: Result<PartitionHandle, ErrorCode>,
+    before: i64,
+    deadline: Instant,
+) -> Result<Offset, ErrorCode> {
+    let partition = found?;
     let before = (before != HIGH_WATERMARK).then_some(Offset(before));
-    let moved = partition.delete_records(context.manifest.as_ref(), before).await;
-    moved.map_err(|error| error_code::of_log(&error))
+    let moving = async {
+        let moved = partition.delete_records(session.context.manifest.as_ref(), before).await;
+        if let Err(log::Error::OffsetOutOfRange { .. }) = moved {
+            // Another that leads by now may have it (law 9). Those of one request share a round.
+            let within = deadline.saturating_duration_since(Instant::now());
+            partition.prove(within).await?;
+        }
+        moved
+    };
+    match timeout_at(deadline, moving).await {
+        Ok(moved) => moved.map_err(|error| error_code::of_log(&error)),
+        Err(_) => Err(ErrorCode::RequestTimedOut),
+    }
 }

@@ -14,15 +14,13 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use uuid::Uuid;
 
 use super::scope::{CLUSTER_OPERATIONS, NO_OPERATIONS, Scope, TOPIC_OPERATIONS, text};
-use super::topics::name_fault;
+use super::topics::{is_internal, name_fault};
 use crate::base::ids::TopicId;
 use crate::cluster::client::{CreateTopics, NewTopic, Visible};
 use crate::cluster::error::Refusal;
 use crate::cluster::image::{Image, TopicImage};
 use crate::protocol::ErrorCode;
 
-/// Kafka's own topics: no client's request creates them.
-const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 /// No topic, though a name of one.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 /// How long a created topic may take to show in the image.
@@ -136,7 +134,8 @@ impl Created {
 }
 
 async fn create_missing(scope: &Scope<'_>, names: &BTreeSet<String>) -> Created {
-    let reserved = |name: &str| INTERNAL.contains(&name) || name == METADATA_TOPIC;
+    // No client's request creates them.
+    let reserved = |name: &str| is_internal(name) || name == METADATA_TOPIC;
     let missing = |name: &&String| {
         scope.image.topic(name).is_none() && !reserved(name) && name_fault(name).is_none()
     };
@@ -224,7 +223,7 @@ fn unknown(name: &str, refusal: Option<ErrorCode>) -> MetadataResponseTopic {
     MetadataResponseTopic::default()
         .with_error_code(error.code())
         .with_name(Some(TopicName(text(name))))
-        .with_is_internal(INTERNAL.contains(&name))
+        .with_is_internal(is_internal(name))
 }
 
 fn known(topic: &TopicImage, operations: i32) -> MetadataResponseTopic {

@@ -4,15 +4,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::answers::Growing;
+use super::patience::PROOF_WITHIN;
 use super::session::closed;
-use super::{Answering, CloseReason, Outcome, Session, Step, error_code};
+use super::{Answering, CloseReason, Outcome, Session, Step, error_code, patience};
 use crate::base::clock::Timestamp;
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
@@ -37,8 +38,6 @@ const UNPACKED_BYTES_MAX: usize = 256 << 20;
 const SMALL_FRAME_MAX: usize = 16 << 10;
 /// Frames up to this size are kept for what the log takes of them.
 const SHARED_FRAME_MAX: usize = 2 << 20;
-/// How long an error of law 9's list waits for its proof of leadership.
-const PROOF_WITHIN: Duration = Duration::from_secs(5);
 
 /// The first version whose transactions have epochs of their own, and take up partitions with their first batch (KIP-890).
 const OWN_EPOCH_SINCE: i16 = 12;
@@ -103,28 +102,18 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
     let works = topics.iter().flat_map(|topic| &topic.parts).any(Part::works);
     let head = header.response();
     let acks = request.acks;
-    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let deadline = Instant::now() + timeout;
+    // With acks=0 nobody waits for an answer, only the requests behind this one.
+    let deadline = (acks != 0).then(|| patience::deadline(request.timeout_ms));
     let answering = async move {
-        let mut response = ProduceResponse::default();
-        let mut failed = false;
-        for TopicParts { topic, parts } in topics {
-            let mut partitions = Vec::with_capacity(parts.len());
-            for part in parts {
-                // With acks=0 nobody waits for an answer, only the requests behind this one.
-                let part = match acks {
-                    0 => part.settle().await,
-                    _ => part.settle_by(deadline).await,
-                };
-                failed |= part.error != ErrorCode::None;
-                partitions.push(part);
-            }
-            response.topics.push(TopicProduceResponse { topic, partitions });
-        }
+        let topics =
+            if works { together(topics, deadline).await } else { in_turn(topics, deadline).await };
+        let mut parts = topics.iter().flat_map(|topic| &topic.partitions);
+        let failed = parts.any(|part| part.error != ErrorCode::None);
         match acks {
             0 if failed => Outcome::Close(CloseReason::SilentProduceFailed),
             0 => Outcome::Silent,
             _ => {
+                let response = ProduceResponse { topics, ..ProduceResponse::default() };
                 let answer = response.frame(head);
                 match growing {
                     None => Outcome::Answer(answer),
@@ -144,6 +133,35 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
 fn aside(answering: Answering) -> Answering {
     let task = task::spawn("produce-refusal", answering);
     task.map(|done| done.ok().flatten().unwrap_or(Outcome::Close(CloseReason::GivenUp))).boxed()
+}
+
+/// Settles parts that only wait: one after the other they take no longer than the last.
+async fn in_turn(topics: Vec<TopicParts>, deadline: Option<Instant>) -> Vec<TopicProduceResponse> {
+    let mut settled = Vec::with_capacity(topics.len());
+    for TopicParts { topic, parts } in topics {
+        let mut partitions = Vec::with_capacity(parts.len());
+        for part in parts {
+            partitions.push(part.settle_by(deadline).await);
+        }
+        settled.push(TopicProduceResponse { topic, partitions });
+    }
+    settled
+}
+
+/// Settles parts side by side: a round of proofs serves all of a request.
+async fn together(topics: Vec<TopicParts>, deadline: Option<Instant>) -> Vec<TopicProduceResponse> {
+    let mut settling = Vec::new();
+    let mut counts = Vec::with_capacity(topics.len());
+    for TopicParts { topic, parts } in topics {
+        counts.push((topic, parts.len()));
+        settling.extend(parts.into_iter().map(|part| part.settle_by(deadline)));
+    }
+    let mut settled = join_all(settling).await.into_iter();
+    let topics = counts.into_iter().map(|(topic, count)| {
+        let partitions = settled.by_ref().take(count).collect();
+        TopicProduceResponse { topic, partitions }
+    });
+    topics.collect()
 }
 
 /// Admits one request.
@@ -395,7 +413,8 @@ impl Part {
         matches!(self, Self::Rejected { .. } | Self::Denied(_) | Self::Unfit(_))
     }
 
-    async fn settle_by(self, deadline: Instant) -> PartitionProduceResponse {
+    async fn settle_by(self, deadline: Option<Instant>) -> PartitionProduceResponse {
+        let Some(deadline) = deadline else { return self.settle().await };
         let index = self.index();
         let settled = tokio::time::timeout_at(deadline, self.settle()).await;
         // It may still be written: an idempotent producer tries again and is recognised.

@@ -281,6 +281,11 @@ impl Client {
 
     /// Deletes the records of one partition below `to`. False: not now.
     pub(crate) async fn delete_records(&self, partition: i32, to: i64) -> bool {
+        self.delete_records_error(partition, to).await == Some(0)
+    }
+
+    /// The error that a deletion of the records below `to` is answered with.
+    pub(crate) async fn delete_records_error(&self, partition: i32, to: i64) -> Option<i16> {
         let part =
             DeleteRecordsPartition::default().with_partition_index(partition).with_offset(to);
         let topic = DeleteRecordsTopic::default()
@@ -290,7 +295,7 @@ impl Client {
             DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(30_000);
         let response: Option<DeleteRecordsResponse> =
             self.call(ApiKey::DeleteRecords, DELETE_RECORDS, &request).await;
-        response.is_some_and(|response| response.topics[0].partitions[0].error_code == 0)
+        response.map(|response| response.topics[0].partitions[0].error_code)
     }
 
     /// The error that a fetch from `offset` is answered with.

@@ -38,6 +38,7 @@ mod client;
 mod ended;
 mod exact;
 mod history;
+mod marks;
 mod outage;
 mod passing;
 mod producers;

@@ -140,9 +140,22 @@ fn the_end_of_the_current_epoch() {
     });
 }
 
+/// An epoch that is not known may be a successor's.
+#[test]
+fn that_an_epoch_is_not_known() {
+    only_a_leader_says(0, async |client, _| {
+        let (error, end) = client.epoch_end(0, 1).await;
+        assert!(error != 0 || end == -1, "{end}");
+        error
+    });
+}
+
 #[test]
 fn offset_out_of_range() {
     only_a_leader_says(1, async |client, _| client.fetch_error(0, 4).await);
+    only_a_leader_says(1, async |client, _| {
+        client.delete_records_error(0, 4).await.expect("an answer")
+    });
 }
 
 #[test]

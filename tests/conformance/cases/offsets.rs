@@ -1,19 +1,20 @@
 //! DeleteRecords and OffsetForLeaderEpoch.
 
 use kafka_protocol::messages::{
-    DeleteRecordsRequest, ListOffsetsRequest, OffsetForLeaderEpochRequest,
+    DeleteRecordsRequest, FindCoordinatorRequest, ListOffsetsRequest, OffsetForLeaderEpochRequest,
     delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic},
     list_offsets_request::ListOffsetsTopic,
     offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic},
 };
 
-use super::{append, create_topic, fetch, from, offset_at, topic, versions};
+use super::{append, create_topic, fetch, from, offset_at, text, topic, versions};
 use crate::{batch::numbered, talk::Talk};
 
 pub fn script(talk: &mut Talk) {
     for version in versions::<DeleteRecordsRequest>() {
         delete_records(talk, version);
     }
+    inner_topics(talk);
     talk.begin("set-up");
     let base = talk.base_ms();
     create_topic(talk, "epochs", 2, &[]);
@@ -57,6 +58,9 @@ fn delete_records(talk: &mut Talk, version: i16) {
     let inside = fetch(12, &name, id, vec![from(0, 7)]);
     let answer = talk.quiet(12, &inside).expect("Fetch is answered");
     talk.record("fetch at the start, answer", version, crate::tree::of(&answer.responses));
+    for (step, timeout, offset) in [("no time", 0, 8), ("negative time", -1, 8), ("1 ms", 1, 9)] {
+        talk.ask(step, version, &before(&name, 0, offset).with_timeout_ms(timeout));
+    }
     talk.ask("to the high watermark", version, &before(&name, 0, -1));
     shown(talk, "to the high watermark", version, &name);
     talk.ask("again", version, &before(&name, 0, -1));
@@ -67,6 +71,37 @@ fn delete_records(talk: &mut Talk, version: i16) {
     let again = twice.topics[0].partitions[0].clone();
     twice.topics[0].partitions.push(again);
     talk.ask("a partition twice", version, &twice);
+}
+
+/// The topics behind the coordinators, before and after these were asked for.
+fn inner_topics(talk: &mut Talk) {
+    let shared = format!("group:{}:0", "A".repeat(22));
+    let topics = [
+        ("__consumer_offsets", 0, "group"),
+        ("__transaction_state", 1, "id"),
+        ("__share_group_state", 2, shared.as_str()),
+    ];
+    talk.begin("inner topics");
+    for version in versions::<DeleteRecordsRequest>() {
+        for (name, _, _) in topics {
+            talk.ask(&format!("{name}, not there"), version, &before(name, 0, 0));
+        }
+    }
+    for (_, kind, key) in topics {
+        let find = FindCoordinatorRequest::default()
+            .with_key_type(kind)
+            .with_coordinator_keys(vec![text(key)]);
+        talk.until(6, &find, |answer| answer.coordinators[0].error_code == 0);
+    }
+    for version in versions::<DeleteRecordsRequest>() {
+        for (name, _, _) in topics {
+            for offset in [0, -1, 9] {
+                let step = format!("{name} to {offset}");
+                talk.ask(&step, version, &before(name, 0, offset));
+            }
+            talk.ask(&format!("{name}, no such partition"), version, &before(name, 99, 0));
+        }
+    }
 }
 
 /// Records the earliest and latest offset, and what a time before all finds.

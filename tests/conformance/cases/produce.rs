@@ -69,6 +69,10 @@ fn acks(talk: &mut Talk, version: i16) {
     talk.ask("acks 2", version, &with(2, 2));
     talk.ask("acks -2", version, &with(-2, 3));
     talk.ask("acks -1", version, &with(-1, 4));
+    for (acks, timeout) in [(1, 0), (1, -1), (-1, 0), (-1, 1), (-1, -1)] {
+        let request = with(acks, 6).with_timeout_ms(timeout);
+        talk.ask(&format!("acks {acks} within {timeout} ms"), version, &request);
+    }
     let bad = by_id(produce_raw(&name, 7, 0, Some(numbered(base, 5, 1).encode())), version, id);
     talk.ask_nothing("acks 0 to an unknown partition", version, &bad);
     stored(talk, "all", version, &name, 0);
