@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::fetch_sessions::FetchContext;
+use super::leaders::Leaders;
 use super::patience::PROOF_WITHIN;
 use super::{CloseReason, Outcome, Session, error_code};
 use crate::base::ids::{LeaderEpoch, TopicPartition};
@@ -22,7 +23,7 @@ use crate::protocol::fetch::{
     FetchResponse, FetchTopicResponse,
 };
 use crate::protocol::header::RequestHeader;
-use crate::protocol::hot::TopicRef;
+use crate::protocol::hot::{NodeEndpoint, TopicRef};
 
 /// The most record bytes of one answer, whatever is configured: it is a frame below 2 GiB.
 const RECORD_BYTES_MAX: usize = 1 << 30;
@@ -72,7 +73,9 @@ pub(super) async fn handle(session: &Session, header: RequestHeader, body: Bytes
     let bytes_max = terms.bytes_max.min(room.bytes());
     let mut responses = read_all(session, &wanted, Terms { bytes_max, ..terms }).await;
     fetch.tell(&mut responses);
-    let answer = response_of(&fetch, responses).frame(header.response());
+    let node_endpoints = tell_leaders(session, header.version, &mut responses);
+    let response = FetchResponse { node_endpoints, ..response_of(&fetch, responses) };
+    let answer = response.frame(header.response());
     room.keep(answer.bytes());
     Outcome::Held(answer, room)
 }
@@ -292,6 +295,30 @@ fn without_records(index: i32, partition: &PartitionHandle) -> FetchPartitionRes
         response.log_start_offset = log_start;
     }
     response
+}
+
+/// The first version that names leaders.
+const LEADERS_SINCE: i16 = 16;
+
+/// Says beside errors that say "not here" who leads, and gives where they listen.
+///
+/// Source: KIP-951.
+fn tell_leaders(
+    session: &Session,
+    version: i16,
+    responses: &mut [(TopicRef, FetchPartitionResponse)],
+) -> Vec<NodeEndpoint> {
+    let elsewhere =
+        |(_, response): &(TopicRef, FetchPartitionResponse)| Leaders::are_told_with(response.error);
+    if version < LEADERS_SINCE || !responses.iter().any(elsewhere) {
+        return Vec::new();
+    }
+    let image = session.context.image();
+    let mut leaders = Leaders::new(&image, &session.listener);
+    for (topic, response) in responses {
+        response.current_leader = leaders.told(topic, response.index, response.error);
+    }
+    leaders.endpoints()
 }
 
 /// Where the client's last epoch ended here, if its log and ours part before what it asks for (KIP-595).

@@ -23,6 +23,7 @@ mod fetch_sessions;
 mod find_coordinator;
 mod groups;
 mod init_producer_id;
+mod leaders;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;

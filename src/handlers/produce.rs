@@ -11,6 +11,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::answers::Growing;
+use super::leaders::Leaders;
 use super::patience::PROOF_WITHIN;
 use super::session::closed;
 use super::{Answering, CloseReason, Outcome, Session, Step, error_code, patience};
@@ -21,7 +22,7 @@ use crate::base::task;
 use crate::cluster::image::{Image, TopicImage};
 use crate::log::{self, Appended, PartitionHandle, Terms, TopicSettings, VerificationGuard};
 use crate::protocol::header::RequestHeader;
-use crate::protocol::hot::TopicRef;
+use crate::protocol::hot::{NodeEndpoint, TopicRef};
 use crate::protocol::produce::{
     PartitionProduce, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduce,
     TopicProduceResponse,
@@ -104,8 +105,9 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
     let acks = request.acks;
     // With acks=0 nobody waits for an answer, only the requests behind this one.
     let deadline = (acks != 0).then(|| patience::deadline(request.timeout_ms));
+    let session = Arc::clone(session);
     let answering = async move {
-        let topics =
+        let mut topics =
             if works { together(topics, deadline).await } else { in_turn(topics, deadline).await };
         let mut parts = topics.iter().flat_map(|topic| &topic.partitions);
         let failed = parts.any(|part| part.error != ErrorCode::None);
@@ -113,7 +115,9 @@ pub(super) fn begin(session: &Arc<Session>, header: &RequestHeader, body: &Bytes
             0 if failed => Outcome::Close(CloseReason::SilentProduceFailed),
             0 => Outcome::Silent,
             _ => {
-                let response = ProduceResponse { topics, ..ProduceResponse::default() };
+                let node_endpoints = tell_leaders(&session, head.version, &mut topics);
+                let response =
+                    ProduceResponse { topics, node_endpoints, ..ProduceResponse::default() };
                 let answer = response.frame(head);
                 match growing {
                     None => Outcome::Answer(answer),
@@ -162,6 +166,31 @@ async fn together(topics: Vec<TopicParts>, deadline: Option<Instant>) -> Vec<Top
         TopicProduceResponse { topic, partitions }
     });
     topics.collect()
+}
+
+/// The first version that names leaders.
+const LEADERS_SINCE: i16 = 10;
+
+/// Says beside errors that say "not here" who leads, and gives where they listen.
+///
+/// Source: KIP-951.
+fn tell_leaders(
+    session: &Session,
+    version: i16,
+    topics: &mut [TopicProduceResponse],
+) -> Vec<NodeEndpoint> {
+    let mut parts = topics.iter().flat_map(|topic| &topic.partitions);
+    if version < LEADERS_SINCE || !parts.any(|part| Leaders::are_told_with(part.error)) {
+        return Vec::new();
+    }
+    let image = session.context.image();
+    let mut leaders = Leaders::new(&image, &session.listener);
+    for TopicProduceResponse { topic, partitions } in topics {
+        for part in partitions {
+            part.current_leader = leaders.told(topic, part.index, part.error);
+        }
+    }
+    leaders.endpoints()
 }
 
 /// Admits one request.

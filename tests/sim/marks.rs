@@ -363,3 +363,49 @@ fn marks_above_an_open_transaction_of_an_older_epoch() {
         assert_eq!(listed(-2, 1).await, (0, 0, -1, 0));
     });
 }
+
+/// Who comes to a leader that it knows from before, or to one that was superseded, is told who leads (KIP-951).
+#[test]
+fn who_leads_is_told_beside_errors_that_say_not_here() {
+    on_a_runtime(async {
+        let store = Store::new(memory(clock()).raw(), Locality::Bucket);
+        let (broker, client) = with_an_open_transaction(&store).await;
+        let metadata: Option<MetadataResponse> =
+            client.call(ApiKey::Metadata, 12, &MetadataRequest::default().with_topics(None)).await;
+        let metadata = metadata.expect("an answer");
+        let known = metadata.topics.iter().find(|one| one.name.as_ref() == Some(&topic()));
+        let known = known.expect("the topic");
+        let (leader, epoch) = (known.partitions[0].leader_id, known.partitions[0].leader_epoch);
+        let part = FetchPartition::default()
+            .with_partition(0)
+            .with_partition_max_bytes(1 << 20)
+            .with_current_leader_epoch(epoch - 1);
+        let one = FetchTopic::default().with_topic_id(known.topic_id).with_partitions(vec![part]);
+        let fetch = FetchRequest::default()
+            .with_max_bytes(1 << 20)
+            .with_session_epoch(-1)
+            .with_topics(vec![one]);
+        for version in [15, 16, 17] {
+            let fetched: Option<FetchResponse> = client.call(ApiKey::Fetch, version, &fetch).await;
+            let fetched = fetched.expect("an answer");
+            let part = &fetched.responses[0].partitions[0];
+            assert_eq!(part.error_code, FENCED_LEADER_EPOCH);
+            let told = (part.current_leader.leader_id, part.current_leader.leader_epoch);
+            let nodes: Vec<_> =
+                fetched.node_endpoints.iter().map(|one| (one.node_id, one.port)).collect();
+            if version < 16 {
+                assert_eq!((told, nodes), ((BrokerId(-1), -1), vec![]), "not asked for");
+            } else {
+                assert_eq!((told, nodes), ((leader, epoch), vec![(leader, 9092)]));
+            }
+        }
+        super::stale::plant_fence(&store, &broker).await;
+        let mut plain = BatchBuilder::new(Compression::None);
+        plain.push_value(WALL, None, Some(b"plain"));
+        let produced = produce_of(&client, "another", plain.build().bytes).await;
+        let part = &produced.responses[0].partition_responses[0];
+        assert_eq!(part.error_code, NOT_LEADER_OR_FOLLOWER, "{produced:?}");
+        assert_eq!(part.current_leader.leader_id, leader);
+        assert_eq!(produced.node_endpoints[0].host.as_str(), "sim");
+    });
+}

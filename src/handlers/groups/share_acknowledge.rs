@@ -10,11 +10,13 @@ use kafka_protocol::messages::{
 };
 
 use super::share::is_member_id;
-use crate::base::ids::{self, TopicId, TopicPartition};
+use crate::base::ids::{TopicId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::cluster::image::Image;
-use crate::handlers::scope::{Refused, text};
+use crate::handlers::leaders::Leaders;
+use crate::handlers::scope::Refused;
 use crate::handlers::{Session, error_code};
+use crate::protocol::hot::TopicRef;
 use crate::protocol::{ErrorCode, StrBytes};
 use crate::share::partition::Acknowledgement;
 use crate::share::sessions::{FINAL_EPOCH, MemberKey};
@@ -70,10 +72,11 @@ pub(super) async fn acknowledge(
             .with_partition_index(tp.partition)
             .with_error_code(refused.error.code())
             .with_error_message(refused.message());
-        if let Some((leader, leader_epoch)) = leaders.told(tp, refused.error) {
+        let topic = TopicRef::Id(tp.topic);
+        if let Some(told) = leaders.told(&topic, tp.partition, refused.error) {
             partition.current_leader = answered::LeaderIdAndEpoch::default()
-                .with_leader_id(leader)
-                .with_leader_epoch(leader_epoch);
+                .with_leader_id(told.leader.0)
+                .with_leader_epoch(told.epoch.0);
         }
         match topics.last_mut().filter(|topic| topic.topic_id == tp.topic.0) {
             Some(topic) => topic.partitions.push(partition),
@@ -84,11 +87,11 @@ pub(super) async fn acknowledge(
             ),
         }
     }
-    let endpoints = leaders.endpoints().map(|endpoint| {
+    let endpoints = leaders.endpoints().into_iter().map(|endpoint| {
         answered::NodeEndpoint::default()
-            .with_node_id(endpoint.node)
+            .with_node_id(BrokerId(endpoint.node.0))
             .with_host(endpoint.host)
-            .with_port(endpoint.port)
+            .with_port(i32::from(endpoint.port))
             .with_rack(endpoint.rack)
     });
     let endpoints = endpoints.collect();
@@ -158,53 +161,6 @@ fn are_sound(batches: &[Acknowledgement]) -> bool {
         before = *last;
         sound
     })
-}
-
-/// Where the leader of a partition listens.
-#[derive(Debug, Clone)]
-pub(super) struct LeaderEndpoint {
-    pub(super) node: BrokerId,
-    pub(super) host: StrBytes,
-    pub(super) port: i32,
-    pub(super) rack: Option<StrBytes>,
-}
-
-/// The leaders that an answer names, beside errors that say "not here" (KIP-951).
-pub(super) struct Leaders<'a> {
-    image: &'a Image,
-    listener: &'a str,
-    named: BTreeMap<ids::BrokerId, LeaderEndpoint>,
-}
-
-impl<'a> Leaders<'a> {
-    pub(super) fn new(image: &'a Image, listener: &'a str) -> Self {
-        Self { image, listener, named: BTreeMap::new() }
-    }
-
-    /// The leader and its epoch, if they are told with `error`.
-    pub(super) fn told(&mut self, tp: TopicPartition, error: ErrorCode) -> Option<(i32, i32)> {
-        if !matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
-            return None;
-        }
-        let partition = self.image.partition(&tp)?;
-        let leader = partition.leader?;
-        if let Some(broker) = self.image.brokers.get(&leader)
-            && let Some(endpoint) = broker.listeners.get(self.listener)
-        {
-            let endpoint = LeaderEndpoint {
-                node: BrokerId(leader.0),
-                host: text(endpoint.host.clone()),
-                port: i32::from(endpoint.port),
-                rack: broker.rack.clone().map(text),
-            };
-            self.named.insert(leader, endpoint);
-        }
-        Some((leader.0, partition.leader_epoch.0))
-    }
-
-    pub(super) fn endpoints(self) -> impl Iterator<Item = LeaderEndpoint> {
-        self.named.into_values()
-    }
 }
 
 /// A share partition's refusal, with what is said beside the code.

@@ -8,19 +8,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use kafka_protocol::messages::share_fetch_request as asked;
 use kafka_protocol::messages::share_fetch_response as answered;
-use kafka_protocol::messages::{ShareFetchRequest, ShareFetchResponse};
+use kafka_protocol::messages::{BrokerId, ShareFetchRequest, ShareFetchResponse};
 use tokio::time::Instant;
 
-use super::share_acknowledge::{Heard, Leaders, Said, exists, hear, member_of};
+use super::share_acknowledge::{Heard, Said, exists, hear, member_of};
 use crate::base::ids::{TopicId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::cluster::ShareSettings;
 use crate::handlers::dispatch::answer;
+use crate::handlers::leaders::Leaders;
 use crate::handlers::scope::Refused;
 use crate::handlers::{Outcome, Room, Session};
 use crate::log::Isolation;
 use crate::protocol::ErrorCode;
 use crate::protocol::header::RequestHeader;
+use crate::protocol::hot::TopicRef;
 use crate::share::fetch::{Fetched, Terms};
 use crate::share::partition::Acknowledgement;
 use crate::share::sessions::{Context, FINAL_EPOCH, FetchRequest, MemberKey};
@@ -227,10 +229,11 @@ fn response_of(session: &Session, told: Told) -> ShareFetchResponse {
     let mut places: BTreeMap<TopicId, usize> = BTreeMap::new();
     for (tp, mut partition) in told {
         let error = ErrorCode::from_code(partition.error_code);
-        if let Some((leader, epoch)) = error.and_then(|error| leaders.told(tp, error)) {
+        let topic = TopicRef::Id(tp.topic);
+        if let Some(told) = error.and_then(|error| leaders.told(&topic, tp.partition, error)) {
             partition.current_leader = answered::LeaderIdAndEpoch::default()
-                .with_leader_id(leader)
-                .with_leader_epoch(epoch);
+                .with_leader_id(told.leader.0)
+                .with_leader_epoch(told.epoch.0);
         }
         let place = *places.entry(tp.topic).or_insert_with(|| {
             let topic = answered::ShareFetchableTopicResponse::default();
@@ -239,11 +242,11 @@ fn response_of(session: &Session, told: Told) -> ShareFetchResponse {
         });
         topics[place].partitions.push(partition);
     }
-    let endpoints = leaders.endpoints().map(|endpoint| {
+    let endpoints = leaders.endpoints().into_iter().map(|endpoint| {
         answered::NodeEndpoint::default()
-            .with_node_id(endpoint.node)
+            .with_node_id(BrokerId(endpoint.node.0))
             .with_host(endpoint.host)
-            .with_port(endpoint.port)
+            .with_port(i32::from(endpoint.port))
             .with_rack(endpoint.rack)
     });
     let endpoints = endpoints.collect();
