@@ -1,6 +1,7 @@
 //! Tells the manifest of stable slots, in order, in ranges; never in the path of an ack (law 1).
 //!
-//! The coordinator may be down: slots then gather here up to a cap in time and in bytes, after which admission stops.
+//! The coordinator may be down: slots then gather here up to a cap in time and in bytes, after which admission stops. What
+//! counts is all that is in memory of a slot until it is committed: its row, and the index by which `tail` has it read.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use crate::manifest::row::{CheckpointRow, ReleaseRow, RunRow, SlotRow};
 use crate::object::Locality;
 use crate::segment::SlotFooter;
 use crate::segment::SlotIndex;
+use crate::telemetry::Gauge;
 
 /// How long a first row waits for others to share its commit, on a local store.
 const GATHER_LOCAL: Duration = Duration::from_millis(100);
@@ -38,13 +40,15 @@ pub(super) struct Uncommitted {
     arrived: Notify,
     /// Somebody waits for the commit of what is here.
     wanted: Notify,
-    /// What the waiting rows hold in memory.
+    /// What is held for the waiting slots.
     bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Rows {
     waiting: VecDeque<SlotRow>,
+    /// What the index of each takes in memory.
+    index_bytes: VecDeque<u64>,
     oldest: Option<Instant>,
 }
 
@@ -63,6 +67,12 @@ impl Default for Uncommitted {
 impl Uncommitted {
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the index of the slot that is pushed next: it is held until that is committed.
+    pub(super) fn hold(&self, index_bytes: u64) {
+        self.bytes.fetch_add(index_bytes, Ordering::AcqRel);
+        self.rows().index_bytes.push_back(index_bytes);
     }
 
     pub(super) fn push(&self, row: SlotRow) {
@@ -106,17 +116,28 @@ impl Uncommitted {
     fn done(&self, part: &[SlotRow]) {
         let Some(last) = part.last() else { return };
         let mut rows = self.rows();
-        let bytes: u64 = rows.waiting.drain(..part.len()).map(|row| memory_bytes(&row)).sum();
+        let mut bytes: u64 = rows.waiting.drain(..part.len()).map(|row| memory_bytes(&row)).sum();
+        let indexes = part.len().min(rows.index_bytes.len());
+        bytes += rows.index_bytes.drain(..indexes).sum::<u64>();
         rows.oldest = (!rows.waiting.is_empty()).then(Instant::now);
         drop(rows);
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         self.committed.send_replace(last.slot.0 + 1);
     }
+
+    /// Shows what is held.
+    pub(super) fn show(&self, gauge: &Gauge) {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
 }
 
-/// What a waiting row holds in memory, about.
+/// What a waiting row holds in memory.
 fn memory_bytes(row: &SlotRow) -> u64 {
-    (size_of::<SlotRow>() + row.runs.len() * size_of::<RunRow>()) as u64
+    let lists = size_of_val(&row.runs[..])
+        + size_of_val(&row.checkpoints[..])
+        + size_of_val(&row.releases[..]);
+    (size_of::<SlotRow>() + lists) as u64
 }
 
 /// The manifest's row for a slot.
@@ -192,12 +213,7 @@ async fn commit_part(shared: &Shared, chain: ChainId, part: Vec<SlotRow>) -> boo
             Ok(()) => {
                 shared.uncommitted.done(&part);
                 shared.tail.committed(shared.uncommitted.committed());
-                let waiting = shared.uncommitted.bytes.load(Ordering::Acquire);
-                shared
-                    .parts
-                    .metrics
-                    .uncommitted_bytes
-                    .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+                shared.uncommitted.show(&shared.parts.metrics.uncommitted_bytes);
                 Wal::wake_admission(shared);
                 return true;
             }

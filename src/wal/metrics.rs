@@ -28,7 +28,7 @@ impl Metrics {
             in_flight: registry.gauge("thalweg_wal_in_flight_slots", "Slots sent and not stable."),
             uncommitted_bytes: registry.gauge(
                 "thalweg_wal_uncommitted_bytes",
-                "Index bytes of stable slots that the manifest does not have.",
+                "Memory that stable slots take until the manifest has them: rows and indexes.",
             ),
         }
     }

@@ -73,9 +73,11 @@ impl TailSlot {
         }
     }
 
-    /// The memory of its body.
+    /// What it takes in memory: of small batches the index and the places of the pieces are no less than the bodies.
     fn bytes(&self) -> u64 {
-        self.body.ends.last().copied().unwrap_or_default() + self.pinned
+        let body = self.body.ends.last().copied().unwrap_or_default();
+        let places = size_of_val(&self.body.ends[..]) + size_of_val(&self.body.pieces[..]);
+        body + self.pinned + places as u64 + self.index.memory_bytes()
     }
 
     /// What it counted as until it was stable.
@@ -162,7 +164,7 @@ impl Tail {
         }
     }
 
-    /// Bytes of bodies in memory.
+    /// Bytes of slots that are whole in memory.
     pub(super) fn bytes(&self) -> u64 {
         self.slots.read().unwrap_or_else(PoisonError::into_inner).bytes
     }

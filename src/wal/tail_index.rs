@@ -136,6 +136,15 @@ impl TailIndex {
         self.topics.get(place + 1).map_or(self.runs.len(), |(_, first)| *first as usize)
     }
 
+    /// What it takes in memory.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let bytes = size_of::<Self>()
+            + size_of_val(&self.topics[..])
+            + size_of_val(&self.runs[..])
+            + size_of_val(&self.batches[..]);
+        bytes as u64
+    }
+
     /// Bytes of all batches.
     pub(super) fn bytes(&self) -> u64 {
         self.runs.iter().map(|run| u64::from(run.end.bytes)).sum()

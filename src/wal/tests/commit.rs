@@ -84,6 +84,37 @@ async fn admission_stops_when_uncommitted_slots_take_too_much() {
     assert!(rig.wal.has_room());
 }
 
+/// One partition, many small batches: what a slot holds in memory is an entry for each of them, not one for its run.
+#[tokio::test(start_paused = true)]
+async fn each_batch_of_an_uncommitted_slot_counts() {
+    const BATCHES: u64 = 5_000;
+    let cap = ByteSize(3 * 16 * BATCHES);
+    let rig = Rig::new(Settings {
+        uncommitted_bytes_max: cap,
+        tail_bytes: ByteSize(0),
+        flush: ms(100),
+        ..settings()
+    });
+    rig.ledger.with(|ledger| ledger.away = true);
+    let mut slots = 0;
+    while rig.wal.has_room() {
+        assert!(
+            slots < 3,
+            "{slots} slots hold {BATCHES} batches each, at most {cap} are asked for"
+        );
+        for _ in 0..BATCHES {
+            drop(rig.try_join().expect("an open chain"));
+        }
+        rig.wal.flush().await.expect("a store that works");
+        slots += 1;
+        assert_eq!(rig.wal.stable(), slots);
+    }
+    assert_eq!(slots, 3, "it stops at the cap, not long before");
+    rig.ledger.with(|ledger| ledger.away = false);
+    tokio::time::timeout(MINUTE, rig.wal.admitted()).await.expect("admission goes on");
+    assert!(rig.wal.has_room());
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_closes_waits_for_the_coordinator_only_so_long() {
     let rig = Rig::new(settings());
