@@ -117,6 +117,12 @@ impl Session {
         self.context.answers.is_short()
     }
 
+    /// Whether a fence ended the chain. What was not answered by then may be another process' to answer.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.context.log.is_fenced()
+    }
+
     /// Begins one request. A Produce is admitted here, in the order of calls.
     #[must_use]
     pub fn begin(session: &Arc<Self>, request: Request) -> Step {

@@ -107,6 +107,12 @@ impl Registry {
         self.read(|generation| generation.wal.clone())
     }
 
+    /// Whether a fence ended the chain in use: see [`Wal::is_fenced`].
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.read(|generation| generation.wal.is_fenced()).unwrap_or(false)
+    }
+
     /// All partitions, in order.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionHandle> {

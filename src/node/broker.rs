@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::leadership::{Leadership, Standing};
+use super::leadership::{Leadership, Stand, Standing};
 use super::local_topic::LocalTopic;
 use super::{Error, Surroundings, readiness, settings};
 use crate::base::clock::SharedClock;
@@ -28,6 +28,7 @@ use crate::manifest::client::{Endpoint, ManifestClient};
 use crate::object::Store;
 use crate::object::probe::{Abilities, probe};
 use crate::object::retry::{Getter, Putter};
+use crate::server::Voice;
 use crate::share::SharePartitions;
 use crate::share::persister::Persister;
 use crate::transactions::Transactions;
@@ -42,6 +43,7 @@ pub struct Broker {
     coordinator: Coordinator,
     leadership: Leadership,
     standing: watch::Receiver<Standing>,
+    voice: watch::Receiver<Voice>,
     schemas: schema_registry::Service,
     _jobs: Jobs,
 }
@@ -70,6 +72,24 @@ impl Broker {
         metrics: &telemetry::Registry,
     ) -> Result<Self, Error> {
         let store = surroundings.store(&config).await?;
+        let surroundings = Surroundings { store: Some(store.clone()), ..surroundings };
+        let building = Box::pin(Self::build(config, surroundings, endpoints, metrics));
+        let built = tokio::select! {
+            biased;
+            // Without this a start would wait for metadata that nobody can write any more.
+            cause = store.durability_lost() => Err(Error::DurabilityLost(cause)),
+            built = building => built,
+        };
+        built.map_err(|error| error.or_lost_durability(&store))
+    }
+
+    async fn build(
+        config: Arc<Config>,
+        surroundings: Surroundings,
+        endpoints: BTreeMap<String, Endpoint>,
+        metrics: &telemetry::Registry,
+    ) -> Result<Self, Error> {
+        let store = surroundings.store(&config).await?;
         let Surroundings { clock, rng, .. } = surroundings;
         let abilities = probe(&store, &rng).await?;
         let incarnation = Incarnation(rng.uuid());
@@ -81,8 +101,8 @@ impl Broker {
         let first = leadership.take(None).await?;
         let images = coordinator.image();
         task::spawn("log-registry", registry.clone().follow_images(images));
-        let (changes, standing) = watch::channel(Standing::Leading);
-        let keep = leadership.clone().keep(first, coordinator.clone(), changes);
+        let (stand, standing, voice) = Stand::leading();
+        let keep = leadership.clone().keep(first, coordinator.clone(), stand);
         task::spawn("node-leadership", keep);
         let schemas = materials.schemas(&coordinator, &registry);
         let context = materials.context(&coordinator, &registry, &schemas);
@@ -97,6 +117,7 @@ impl Broker {
             coordinator,
             leadership,
             standing,
+            voice,
             schemas,
             _jobs: jobs,
         })
@@ -126,6 +147,12 @@ impl Broker {
         &self.schemas
     }
 
+    /// Whether clients may be answered.
+    #[must_use]
+    pub fn voice(&self) -> watch::Receiver<Voice> {
+        self.voice.clone()
+    }
+
     /// What `/readyz` tells of this broker.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
@@ -141,7 +168,7 @@ impl Broker {
         let failed = standing.wait_for(|standing| matches!(standing, Standing::Failed(_))).await;
         let failed = failed.ok().and_then(|standing| match &*standing {
             Standing::Failed(error) => Some(Arc::clone(error)),
-            Standing::Leading | Standing::Taking | Standing::Stopped => None,
+            _ => None,
         });
         match failed {
             Some(error) => error,

@@ -1,11 +1,14 @@
-//! Claims about one connection to a whole broker (law 5): what overlaps, what waits, and what shares a slot. Real sockets; the
-//! clock is paused and each call of the store takes a second of it.
+//! Claims about one connection to a whole broker (law 5): what overlaps, what waits, and what shares a slot; and what
+//! clients hear of a broker that is superseded. Real sockets; the clock is paused and each call of the store takes a second
+//! of it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::FutureExt as _;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -20,17 +23,19 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::broker::Broker;
-use super::{Surroundings, settings};
+use super::{Error, Surroundings, settings};
 use crate::base::clock::{SharedClock, Timestamp, TokioClock, sleep};
-use crate::base::ids::ProducerId;
+use crate::base::ids::{Incarnation, ProducerId, SlotId};
 use crate::base::rng::Rng;
 use crate::base::task;
 use crate::config::{Address, Config, Listener};
+use crate::manifest::store;
 use crate::object::build::memory;
-use crate::object::faults::{Faults, Op, Rates};
-use crate::object::{Locality, Store};
+use crate::object::faults::{Fault, Faults, Op, Rates, Script};
+use crate::object::{Locality, Payload, Store, keys};
 use crate::record::Compression;
 use crate::record::build::BatchBuilder;
+use crate::segment::{Kind, SlotHeader, encode_fence};
 use crate::server::{Bound, Listeners, Metrics};
 use crate::telemetry;
 
@@ -39,6 +44,7 @@ const FETCH: i16 = 12;
 const LIST_OFFSETS: i16 = 7;
 const METADATA: i16 = 9;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 /// What each call of the store takes.
 const STORE: Duration = Duration::from_secs(1);
 /// What an open slot waits for company on a bucket, by default.
@@ -48,7 +54,10 @@ const FETCH_WAIT: Duration = Duration::from_millis(500);
 
 struct Rig {
     broker: Broker,
+    /// As it is, without latency.
+    sound: Store,
     faults: Faults,
+    at: SocketAddr,
     socket: TcpStream,
     _listeners: Listeners,
     sent: i32,
@@ -58,7 +67,8 @@ struct Rig {
 async fn rig() -> Rig {
     let clock: SharedClock = Arc::new(TokioClock::starting_at(Timestamp(1_700_000_000_000)));
     let faults = Faults::new(Rng::from_seed(5));
-    let store = Store::new(faults.wrap(memory(Arc::clone(&clock)).raw()), Locality::Bucket);
+    let sound = Store::new(memory(Arc::clone(&clock)).raw(), Locality::Bucket);
+    let store = sound.wrapped(|raw| faults.wrap(raw));
     let config = Arc::new(Config::with([]).expect("defaults are valid"));
     let address = Address { host: "127.0.0.1".to_owned(), port: 0 };
     let listener = Listener { name: "PLAINTEXT".to_owned(), address };
@@ -69,12 +79,13 @@ async fn rig() -> Rig {
     let surroundings = Surroundings { clock, rng: Rng::from_seed(6), store: Some(store) };
     let starting = Broker::start(Arc::clone(&config), surroundings, endpoints, &metrics);
     let broker = Box::pin(starting).await.expect("a broker starts");
-    let server = settings::server(&config, Metrics::new(&metrics));
+    let server = settings::server(&config, Metrics::new(&metrics), broker.voice());
     let listeners = Listeners::start(bound, broker.context(), &server);
     let socket = TcpStream::connect(at).await.expect("it listens");
     // Otherwise the system holds back what follows until the first is acknowledged, which takes none of our time.
     socket.set_nodelay(true).expect("a socket");
-    let mut rig = Rig { broker, faults, socket, _listeners: listeners, sent: 0, answered: 0 };
+    let (sent, answered) = (0, 0);
+    let mut rig = Rig { broker, sound, faults, at, socket, _listeners: listeners, sent, answered };
     rig.create_topic().await;
     // The first checkpoint is behind it: no slot but those of the test.
     sleep(Duration::from_secs(10)).await;
@@ -125,7 +136,64 @@ fn fetch(offset: i64) -> FetchRequest {
         .with_topics(vec![topic])
 }
 
+fn frame(key: ApiKey, version: i16, request: &impl Encodable, correlation: i32) -> Bytes {
+    let header = RequestHeader::default()
+        .with_request_api_key(key as i16)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation);
+    let mut frame = BytesMut::zeroed(4);
+    header.encode(&mut frame, key.request_header_version(version)).expect("a header");
+    request.encode(&mut frame, version).expect("a request");
+    let length = u32::try_from(frame.len() - 4).expect("small");
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    frame.freeze()
+}
+
+/// Asks who leads what. False: the connection is closed instead.
+async fn is_answered(socket: &mut TcpStream) -> bool {
+    let request = frame(ApiKey::Metadata, METADATA, &MetadataRequest::default(), 0);
+    if socket.write_all(&request).await.is_err() {
+        return false;
+    }
+    let Ok(length) = socket.read_u32().await else { return false };
+    let mut rest = vec![0; length as usize];
+    socket.read_exact(&mut rest).await.is_ok()
+}
+
 impl Rig {
+    /// Another connection, which is answered.
+    async fn another(&self) -> TcpStream {
+        let mut socket = TcpStream::connect(self.at).await.expect("it listens");
+        socket.set_nodelay(true).expect("a socket");
+        assert!(is_answered(&mut socket).await);
+        socket
+    }
+
+    /// Opens the manifest as another process does that dies before it has signed its term.
+    async fn supersede(&self) -> store::Store {
+        let config = &self.broker.context().config;
+        let options = store::Options {
+            raw: self.sound.raw(),
+            path: keys::meta(&config.node.cluster_id),
+            locality: Locality::Bucket,
+            if_match: true,
+            clock: Arc::clone(&self.broker.context().clock),
+            rng: Rng::from_seed(8),
+        };
+        Box::pin(store::Store::open(&options, None)).await.expect("a sound store").0
+    }
+
+    /// Does as a recoverer: the chain is at its end, and the broker does not know.
+    async fn plant_fence(&self) {
+        let wal = self.broker.registry().wal().expect("a chain");
+        let (chain, slot) = (wal.chain(), SlotId(wal.stable()));
+        let (kind, created) = (Kind::Fence, Timestamp(1));
+        let incarnation = Incarnation(Rng::from_seed(99).uuid());
+        let fence = encode_fence(&SlotHeader { kind, chain, slot, incarnation, created });
+        let key = keys::slot(&self.broker.context().config.node.cluster_id, chain, slot);
+        self.sound.put_if_absent(&key, Payload::from(fence)).await.expect("a free name");
+    }
+
     async fn create_topic(&mut self) {
         let topic = MetadataRequestTopic::default().with_name(Some(name()));
         let request = MetadataRequest::default()
@@ -143,17 +211,8 @@ impl Rig {
     }
 
     fn frame(&mut self, key: ApiKey, version: i16, request: &impl Encodable) -> Bytes {
-        let header = RequestHeader::default()
-            .with_request_api_key(key as i16)
-            .with_request_api_version(version)
-            .with_correlation_id(self.sent);
         self.sent += 1;
-        let mut frame = BytesMut::zeroed(4);
-        header.encode(&mut frame, key.request_header_version(version)).expect("a header");
-        request.encode(&mut frame, version).expect("a request");
-        let length = u32::try_from(frame.len() - 4).expect("small");
-        frame[..4].copy_from_slice(&length.to_be_bytes());
-        frame.freeze()
+        frame(key, version, request, self.sent - 1)
     }
 
     fn produce(&mut self, partition: i32, sequence: i32) -> Bytes {
@@ -251,4 +310,65 @@ async fn any_other_request_waits_for_all_before_it_and_holds_back_all_behind_it(
     assert_eq!(rig.produced().await, (0, 1));
     let least = (FLUSH + STORE) + FETCH_WAIT + (FLUSH + STORE);
     assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+}
+
+/// Whoever is told that its append failed hears it from a process that says nothing else any more, to anybody: it would name
+/// itself as the leader of what another leads.
+#[tokio::test(start_paused = true)]
+async fn a_superseded_broker_refuses_what_is_not_acknowledged_and_answers_nothing_further() {
+    let mut rig = rig().await;
+    let (mut idle, mut asking) = (rig.another().await, rig.another().await);
+    let hang = Fault::Hang { wait: Duration::from_secs(600), applied: false };
+    rig.faults.script(Script::next(Op::Put, "/w/", hang).times(u32::MAX));
+    let frames = [rig.produce(0, 0), rig.produce(0, 1)];
+    rig.send(&frames).await;
+    sleep(STORE).await;
+    assert!(is_answered(&mut asking).await);
+    // It waits for records that nobody will send.
+    let mut waiting = rig.another().await;
+    let request = fetch(0).with_max_wait_ms(600_000);
+    waiting.write_all(&frame(ApiKey::Fetch, FETCH, &request, 0)).await.expect("it is read");
+
+    let _successor = rig.supersede().await;
+    assert_eq!(rig.produced().await.0, NOT_LEADER_OR_FOLLOWER);
+    assert!(!is_answered(&mut asking).await, "it names itself as leader");
+    assert!(rig.broker.failed().now_or_never().is_none(), "it looks for its successor's name");
+    let verdict = rig.broker.readiness().verdict();
+    assert!(!verdict.ready && verdict.lines.contains("chain: superseded: "), "{}", verdict.lines);
+    // The second of them was refused, too, and its connection is closed behind it.
+    assert_eq!(rig.produced().await.0, NOT_LEADER_OR_FOLLOWER);
+    for socket in [&mut rig.socket, &mut idle, &mut waiting] {
+        let next = socket.read_u32().await;
+        assert!(next.is_err(), "{next:?}");
+    }
+    let connected = TcpStream::connect(rig.at).await;
+    assert!(connected.is_err(), "it still listens");
+    let error = rig.broker.failed().await;
+    assert!(matches!(*error, Error::Superseded { .. }), "{error}");
+}
+
+/// The fence of a chain tells first; whether another process has taken over, the coordinator knows. Nobody has, here.
+#[tokio::test(start_paused = true)]
+async fn a_fenced_broker_answers_nothing_before_it_knows_whether_it_leads() {
+    let mut rig = rig().await;
+    let (mut idle, mut asking) = (rig.another().await, rig.another().await);
+    let request = rig.produce(0, 0);
+    rig.send(&[request]).await;
+    // It is admitted, and its put has not arrived.
+    sleep(FLUSH).await;
+    rig.plant_fence().await;
+    assert_eq!(rig.produced().await.0, NOT_LEADER_OR_FOLLOWER);
+    assert!(!is_answered(&mut asking).await, "it names itself as leader");
+    let verdict = rig.broker.readiness().verdict();
+    assert!(!verdict.ready && verdict.lines.contains("chain: fenced: "), "{}", verdict.lines);
+    assert!(idle.read_u32().await.is_err());
+
+    // It is kept waiting, and answered by a leader.
+    let mut again = TcpStream::connect(rig.at).await.expect("it listens");
+    assert!(is_answered(&mut again).await);
+    assert!(rig.broker.readiness().verdict().ready);
+    rig.socket = again;
+    let request = rig.produce(0, 0);
+    rig.send(&[request]).await;
+    assert_eq!(rig.produced().await, (0, 0));
 }

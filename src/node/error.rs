@@ -44,14 +44,18 @@ pub enum Error {
         /// Who holds it now.
         successor: Incarnation,
     },
-    /// A failed fsync: what was written before it may be gone.
-    #[error(
-        "the disk failed an fsync: the process ends, start it again to recover what was acknowledged"
-    )]
-    DurabilityLost,
+    /// A failed fsync, of data or of metadata: what was written before it may be gone (law 6).
+    #[error("the process ends: {0}; the next start recovers what was acknowledged")]
+    DurabilityLost(object::Cause),
 }
 
 impl Error {
+    /// The fsync that failed, if one did: whatever else is said of it follows from that.
+    pub(super) fn or_lost_durability(self, store: &object::Store) -> Self {
+        let lost = store.health().borrow().durability_lost.clone();
+        lost.map_or(self, Self::DurabilityLost)
+    }
+
     pub(super) fn bind(listener: impl std::fmt::Display, source: &std::io::Error) -> Self {
         Self::Bind { listener: listener.to_string(), why: source.to_string() }
     }

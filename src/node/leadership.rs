@@ -1,7 +1,9 @@
-//! Takes a chain and what it leads, and takes the next when one ends; gives up only when it is superseded.
+//! Takes a chain and what it leads, and takes the next when one ends; gives up only when it is superseded, or when an fsync
+//! failed.
 //!
-//! Owns the order: register, recover every earlier chain, acquire, rebuild, install. A process never writes to a chain that
-//! it ended, and a superseded one never takes back (laws 4 and 7, Identity).
+//! Owns the order: register, recover every earlier chain, acquire, rebuild, install; and, when that is over: clients are not
+//! answered any more, un-acked appends fail, the successor's name is looked for. A process never writes to a chain that it
+//! ended, and a superseded one never takes back (laws 4, 6 and 7, Identity).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::coordinator::Coordinator;
 use crate::log::{Rebuilder, Registry};
 use crate::manifest;
 use crate::manifest::client::{Endpoint, Registration};
+use crate::server::Voice;
 use crate::wal::recover::Recoverer;
 use crate::wal::{self, End, Wal};
 
@@ -27,10 +30,43 @@ pub(super) enum Standing {
     Leading,
     /// Its chain ended; it takes the next.
     Taking,
+    /// Its chain was fenced. The coordinator finds out whether another process has taken over.
+    Fenced,
+    /// Another process has taken over, whose name it looks for.
+    Superseded,
     /// It was stopped.
     Stopped,
     /// It cannot go on: the process exits.
     Failed(Arc<Error>),
+}
+
+/// Where a node shows how it stands, and says with it whether clients may be answered.
+#[derive(Debug)]
+pub(super) struct Stand {
+    standing: watch::Sender<Standing>,
+    voice: watch::Sender<Voice>,
+}
+
+impl Stand {
+    /// Of a node that leads, and where others look.
+    pub(super) fn leading() -> (Self, watch::Receiver<Standing>, watch::Receiver<Voice>) {
+        let (standing, stands) = watch::channel(Standing::Leading);
+        let (voice, says) = watch::channel(Voice::Free);
+        (Self { standing, voice }, stands, says)
+    }
+
+    fn show(&self, standing: Standing) {
+        self.say(match &standing {
+            Standing::Leading | Standing::Taking | Standing::Stopped => Voice::Free,
+            Standing::Fenced => Voice::Held,
+            Standing::Superseded | Standing::Failed(_) => Voice::Lost,
+        });
+        self.standing.send_replace(standing);
+    }
+
+    fn say(&self, voice: Voice) {
+        self.voice.send_if_modified(|now| std::mem::replace(now, voice) != voice);
+    }
 }
 
 /// What taking a chain needs.
@@ -97,22 +133,19 @@ impl Leadership {
     }
 
     /// Follows chains until the node stops or cannot go on.
-    pub(super) async fn keep(
-        self,
-        first: Wal,
-        coordinator: Coordinator,
-        standing: watch::Sender<Standing>,
-    ) {
-        let chains = self.follow_chains(first, &standing);
+    pub(super) async fn keep(self, first: Wal, coordinator: Coordinator, stand: Stand) {
+        let chains = self.follow_chains(first, &stand);
         let last = tokio::select! {
             biased;
             () = coordinator.fenced() => None,
+            error = self.durability_lost() => Some(Standing::Failed(Arc::new(error))),
             last = chains => Some(last),
         };
         let last = match last {
             Some(last) => last,
             None => {
                 // Before the successor's name is known: looking for it may take seconds.
+                stand.show(Standing::Superseded);
                 self.fall_silent();
                 let successor = coordinator.superseded().await;
                 Standing::Failed(Arc::new(Error::Superseded {
@@ -123,9 +156,15 @@ impl Leadership {
         };
         if let Standing::Failed(error) = &last {
             tracing::error!(%error, "node cannot go on");
-            self.fall_silent();
+            // First of all: whoever hears that its append failed is told nothing after it.
+            stand.say(Voice::Lost);
+            if matches!(**error, Error::DurabilityLost(_)) {
+                self.lose_durability();
+            } else {
+                self.fall_silent();
+            }
         }
-        standing.send_replace(last);
+        stand.show(last);
     }
 
     /// Nothing more is acknowledged, whatever is on its way, and no partition is read here any more.
@@ -135,23 +174,40 @@ impl Leadership {
         }
     }
 
-    async fn follow_chains(&self, first: Wal, standing: &watch::Sender<Standing>) -> Standing {
+    /// The same, when nothing that is written can be trusted.
+    fn lose_durability(&self) {
+        if let Some(wal) = self.registry.wal() {
+            wal.lose_durability();
+        }
+    }
+
+    /// Resolves when an fsync has failed, be it of a slot or of metadata.
+    async fn durability_lost(&self) -> Error {
+        Error::DurabilityLost(self.chain.store.durability_lost().await)
+    }
+
+    async fn follow_chains(&self, first: Wal, stand: &Stand) -> Standing {
         let mut wal = first;
         loop {
             match ended(&wal).await {
                 End::Closed => return Standing::Stopped,
-                End::DurabilityLost => return Standing::Failed(Arc::new(Error::DurabilityLost)),
-                End::Fenced { .. }
-                | End::Foreign { .. }
-                | End::Refused { .. }
-                | End::CommitRefused => {}
+                // The store has said why before it failed the put.
+                End::DurabilityLost => {
+                    return Standing::Failed(Arc::new(self.durability_lost().await));
+                }
+                End::Fenced { .. } => stand.show(Standing::Fenced),
+                End::Foreign { .. } | End::Refused { .. } | End::CommitRefused => {
+                    stand.show(Standing::Taking);
+                }
             }
-            standing.send_replace(Standing::Taking);
             match self.take(Some(wal.chain())).await {
                 Ok(next) => wal = next,
-                Err(error) => return Standing::Failed(Arc::new(error)),
+                Err(error) => {
+                    let error = error.or_lost_durability(&self.chain.store);
+                    return Standing::Failed(Arc::new(error));
+                }
             }
-            standing.send_replace(Standing::Leading);
+            stand.show(Standing::Leading);
         }
     }
 

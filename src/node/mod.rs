@@ -26,11 +26,12 @@ pub use error::Error;
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::rng::Rng;
 use crate::base::task;
+use crate::base::watch;
 use crate::config::{Address, Config};
 use crate::console;
 use crate::object::Store;
 use crate::object::build::{self, Purpose};
-use crate::server::{Bound, Listeners};
+use crate::server::{Bound, Listeners, Voice};
 use crate::{schema_registry, server, telemetry};
 
 /// What a node takes from outside, so that tests and the simulator can give it their own.
@@ -59,6 +60,9 @@ impl Default for Surroundings {
         Self { clock: Arc::new(SystemClock), rng: Rng::from_os(), store: None }
     }
 }
+
+/// How long a node that fails waits for its connections: longer than they wait for their clients.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Where a node is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,10 +123,12 @@ impl Node {
         if let Some(listener) = registry {
             let about = schema_registry::About { cluster_id: config.node.cluster_id.clone() };
             let routes = schema_registry::routes(broker.schemas().clone(), about);
-            let serving = async move { axum::serve(listener, routes).await };
+            let lost = voice_lost(broker.voice());
+            let serving =
+                async move { axum::serve(listener, routes).with_graceful_shutdown(lost).await };
             http.push(task::spawn("schema-registry-http", serving).abort_handle());
         }
-        let settings = settings::server(&config, server::Metrics::new(&metrics));
+        let settings = settings::server(&config, server::Metrics::new(&metrics), broker.voice());
         let listeners = Listeners::start(bound, broker.context(), &settings);
         let place = settings::place(&config, broker.store());
         let grace = config.server.shutdown_grace;
@@ -141,9 +147,12 @@ impl Node {
         &self.place
     }
 
-    /// Resolves when the node cannot go on; see [`Broker::failed`].
+    /// Resolves when the node cannot go on; see [`Broker::failed`]. Its connections are closed by then, but of clients that do
+    /// not take what they are told.
     pub async fn failed(&self) -> Arc<Error> {
-        self.broker.failed().await
+        let error = self.broker.failed().await;
+        self.listeners.closed(CLOSED_WITHIN).await;
+        error
     }
 
     /// Stops: no new requests, owed answers, everything stable committed.
@@ -155,6 +164,13 @@ impl Node {
         // They hold the store, and with it the lock of a directory, which another start in this process waits for.
         self.http.iter().for_each(AbortHandle::abort);
         tracing::info!("stopped");
+    }
+}
+
+/// Resolves when clients are not answered any more, if ever.
+async fn voice_lost(mut voice: watch::Receiver<Voice>) {
+    if voice.wait_for(|voice| *voice == Voice::Lost).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) fn add_checks(
     readiness.add("chain", move || match &*standing.borrow() {
         Standing::Leading => Ok(()),
         Standing::Taking => Err("taking a new chain".to_owned()),
+        Standing::Fenced => Err("fenced: another process may have taken over".to_owned()),
+        Standing::Superseded => Err("superseded: another process has taken over".to_owned()),
         Standing::Stopped => Err("stopped".to_owned()),
         Standing::Failed(error) => Err(error.to_string()),
     });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::units::ByteSize;
+use crate::base::watch;
 use crate::cache;
 use crate::config::{Config, ShareGroupsConfig, TransactionsConfig};
 use crate::log::TopicDefaults;
@@ -12,7 +13,7 @@ use crate::object::retry::{Policy, ReadPolicy};
 use crate::object::{Locality, Store};
 use crate::record::Compression;
 use crate::record::TimestampType;
-use crate::server::{self, Bound, FrameBuffers, RequestBudget, ServerSettings};
+use crate::server::{self, Bound, FrameBuffers, RequestBudget, ServerSettings, Voice};
 use crate::state_topic::TopicSpec;
 use crate::{transactions, wal};
 
@@ -170,7 +171,11 @@ pub(super) fn cache(config: &Config, locality: Locality) -> cache::Options {
 }
 
 /// The sockets' bounds.
-pub(super) fn server(config: &Config, metrics: server::Metrics) -> ServerSettings {
+pub(super) fn server(
+    config: &Config,
+    metrics: server::Metrics,
+    voice: watch::Receiver<Voice>,
+) -> ServerSettings {
     let server = &config.server;
     ServerSettings {
         request_bytes_max: server.socket_request_max_bytes.as_usize(),
@@ -182,6 +187,7 @@ pub(super) fn server(config: &Config, metrics: server::Metrics) -> ServerSetting
             config.wal.memory_bytes.as_usize().saturating_add(config.log.tail_bytes.as_usize()),
         ),
         metrics,
+        voice,
     }
 }
 

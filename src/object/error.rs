@@ -229,7 +229,7 @@ pub(super) enum RawFault {
     #[error(
         "fsync of {path} failed: {source}; data written before it may be lost: check the disk, then start again"
     )]
-    Sync { path: std::path::PathBuf, source: std::io::Error },
+    Sync { path: std::path::PathBuf, source: Arc<std::io::Error> },
     #[error("an fsync failed before: nothing is written any more")]
     SyncFailedBefore,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::Error;
+use super::error::{Cause, Error};
 use crate::base::watch;
 
 /// After so many failures in a row a store counts as not answering.
@@ -83,8 +83,9 @@ pub struct StoreHealth {
     pub writes: Calls,
     /// Reads that failed or take too long.
     pub reads: Calls,
-    /// An fsync failed. Nothing is written any more and the process must end: a restart finds out what is there.
-    pub durability_lost: bool,
+    /// The first fsync that failed, with its path. Nothing is written any more and the process must end: a restart finds out
+    /// what is there.
+    pub durability_lost: Option<Cause>,
 }
 
 impl StoreHealth {
@@ -93,8 +94,8 @@ impl StoreHealth {
     /// # Errors
     /// What speaks against it, for an operator.
     pub fn verdict(&self) -> Result<(), String> {
-        if self.durability_lost {
-            return Err("a flush to the disk failed: nothing is written any more".to_owned());
+        if let Some(cause) = &self.durability_lost {
+            return Err(format!("nothing is written any more: {cause}"));
         }
         if self.writes.are_many() {
             return Err(said("writes", &self.writes));
@@ -182,7 +183,10 @@ impl Health {
         });
     }
 
-    pub(super) fn durability_lost(&self) {
-        self.0.send_modify(|health| health.durability_lost = true);
+    /// The first reason stays.
+    pub(super) fn durability_lost(&self, cause: Cause) {
+        self.0.send_modify(|health| {
+            health.durability_lost.get_or_insert(cause);
+        });
     }
 }

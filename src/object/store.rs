@@ -14,7 +14,7 @@ use object_store::{
 };
 
 use super::directory::DirectoryStore;
-use super::error::Error;
+use super::error::{Cause, Error};
 use super::health::{Health, StoreHealth};
 use super::keys::Key;
 use super::payload::Payload;
@@ -110,6 +110,22 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> watch::Receiver<StoreHealth> {
         self.health.watch()
+    }
+
+    /// Resolves when an fsync has failed, whoever asked for it, with its path and what the operating system said: the process
+    /// must end (law 6).
+    pub async fn durability_lost(&self) -> Cause {
+        let mut health = self.health();
+        let lost = health
+            .wait_for(|health| health.durability_lost.is_some())
+            .await
+            .ok()
+            .and_then(|health| health.durability_lost.clone());
+        match lost {
+            Some(cause) => cause,
+            // Nobody uses the store any more.
+            None => std::future::pending().await,
+        }
     }
 
     pub(super) fn report(&self) -> &Health {

@@ -2,6 +2,7 @@
 //!
 //! Consecutive Produce requests are admitted one after the other without waiting for each other's durability; any other
 //! request waits for all earlier answers, and holds back all later ones, as behind Kafka's muted channel (law 5).
+//! A process that may have been superseded tells those whose appends failed, and closes: nothing else is answered.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -20,11 +21,14 @@ use super::buffers::FrameBuffers;
 use super::frames::{Frame, FrameError, FrameReader};
 use super::idle::Idle;
 use super::metrics::Metrics;
+use super::voice::{Voice, silenced};
 use crate::base::watch;
 use crate::handlers::{self, Answering, Outcome, Request, Room, Session, Step};
 
 /// A client that takes nothing of its responses for so long is closed where memory for them is short.
 const TAKES_WITHIN: Duration = Duration::from_secs(30);
+/// Of a process that is silenced: how long clients may take to hear that their appends failed.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Slices handed to one write.
 const SLICES_MAX: usize = 64;
 
@@ -36,6 +40,7 @@ pub(super) struct ConnectionSettings {
     pub(super) budget: RequestBudget,
     pub(super) buffers: FrameBuffers,
     pub(super) metrics: Metrics,
+    pub(super) voice: watch::Receiver<Voice>,
 }
 
 pub(super) struct Connection {
@@ -54,6 +59,7 @@ enum Event {
     Frame(Result<Frame, FrameError>),
     Idle,
     Stop,
+    Silence,
 }
 
 /// Why a connection is closed by us.
@@ -71,6 +77,8 @@ pub(super) enum Closed {
     Idle,
     #[error("the broker stops")]
     Stop,
+    #[error("another process may have taken over")]
+    Silenced,
 }
 
 impl Connection {
@@ -90,16 +98,17 @@ impl Connection {
 
     /// Serves until the client leaves or has to, or until `stop` turns true; what was admitted until then is still answered.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Closed {
-        // Both wait once for as long as the connection lives: neither is set up anew for each request.
+        // All wait once for as long as the connection lives: none is set up anew for each request.
         let mut stopped = pin!(async move {
             let _ = stop.wait_for(|stop| *stop).await;
         });
+        let mut silence = pin!(silenced(self.settings.voice.clone()));
         let mut idle = Idle::new(self.settings.idle_max);
         loop {
-            let event = self.next(stopped.as_mut(), &mut idle).await;
+            let event = self.next(stopped.as_mut(), silence.as_mut(), &mut idle).await;
             let step = match event {
                 Event::Answer(outcome) => self.answer(outcome).await,
-                Event::Frame(Ok(frame)) => self.begin(frame).await,
+                Event::Frame(Ok(frame)) => self.begin(frame, silence.as_mut()).await,
                 Event::Frame(Err(error)) => {
                     // A client may send its last requests and shut its side down: it still gets their answers.
                     let answered = self.answer_all().await;
@@ -107,9 +116,15 @@ impl Connection {
                 }
                 Event::Idle => return Closed::Idle,
                 Event::Stop => return self.answer_all().await.err().unwrap_or(Closed::Stop),
+                Event::Silence => Err(Closed::Silenced),
             };
-            if let Err(closed) = step {
-                return closed;
+            match step {
+                Ok(()) => {}
+                Err(Closed::Silenced) => {
+                    self.last_words().await;
+                    return Closed::Silenced;
+                }
+                Err(closed) => return closed,
             }
             idle.busy();
         }
@@ -118,6 +133,7 @@ impl Connection {
     async fn next(
         &mut self,
         stopped: Pin<&mut impl Future<Output = ()>>,
+        silence: Pin<&mut impl Future<Output = ()>>,
         idle: &mut Idle,
     ) -> Event {
         let is_idle = self.answers.is_empty();
@@ -129,13 +145,31 @@ impl Connection {
         tokio::select! {
             biased;
             outcome = first(&mut self.answers), if !is_idle => Event::Answer(outcome),
+            () = silence => Event::Silence,
             frame = read, if may_read => Event::Frame(frame),
             () = idle, if is_idle => Event::Idle,
             () = stopped => Event::Stop,
         }
     }
 
-    async fn begin(&mut self, frame: Frame) -> Result<(), Closed> {
+    /// Whether nothing may be answered. Looks at the chain, too: its appends fail before anybody has heard why.
+    fn is_silenced(&self) -> bool {
+        *self.settings.voice.borrow() != Voice::Free || self.session.is_fenced()
+    }
+
+    /// The appends that were admitted are all decided by now: those that failed are told so.
+    async fn last_words(&mut self) {
+        let _ = tokio::time::timeout(LAST_WORDS, self.answer_all()).await;
+    }
+
+    async fn begin(
+        &mut self,
+        frame: Frame,
+        silence: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(), Closed> {
+        if self.is_silenced() {
+            return Err(Closed::Silenced);
+        }
         let Frame { bytes, mut granted } = frame;
         self.settings.metrics.requests.inc();
         self.settings.metrics.request_bytes.inc_by(bytes.len() as u64);
@@ -151,7 +185,14 @@ impl Connection {
             Step::Pipelined(answering) => self.answers.push_back(answering),
             Step::Alone(request) => {
                 self.answer_all().await?;
-                let outcome = request.await;
+                let outcome = tokio::select! {
+                    biased;
+                    () = silence => return Err(Closed::Silenced),
+                    outcome = request => outcome,
+                };
+                if self.is_silenced() {
+                    return Err(Closed::Silenced);
+                }
                 self.answer(outcome).await?;
             }
         }

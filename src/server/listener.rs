@@ -13,6 +13,7 @@ use super::budget::RequestBudget;
 use super::buffers::FrameBuffers;
 use super::connection::{Connection, ConnectionSettings};
 use super::metrics::Metrics;
+use super::voice::{self, Voice};
 use crate::base::clock::sleep;
 use crate::base::task;
 use crate::base::watch;
@@ -41,6 +42,8 @@ pub struct ServerSettings {
     pub buffers: FrameBuffers,
     /// Figures.
     pub metrics: Metrics,
+    /// Whether clients may be answered.
+    pub voice: watch::Receiver<Voice>,
 }
 
 /// A listener with its sockets: `localhost` has one on IPv4 and one on IPv6.
@@ -163,8 +166,13 @@ impl Listeners {
     /// Stops accepting and closes idle connections; waits at most `grace` for answers that are owed.
     pub async fn shutdown(&self, grace: Duration) {
         self.stop.send_replace(true);
+        self.closed(grace).await;
+    }
+
+    /// Waits until no connection is open, at most `within`; for when none is accepted any more.
+    pub async fn closed(&self, within: Duration) {
         let all_closed = self.open.acquire_many(self.connections_max);
-        let _ = tokio::time::timeout(grace, all_closed).await;
+        let _ = tokio::time::timeout(within, all_closed).await;
     }
 }
 
@@ -179,11 +187,17 @@ struct Acceptor {
 
 impl Acceptor {
     async fn run(mut self) {
+        let mut voice = self.settings.voice.clone();
         loop {
+            let now = *voice.borrow_and_update();
+            if now == Voice::Lost {
+                return;
+            }
             let accepted = tokio::select! {
                 biased;
                 _ = self.stopped.wait_for(|stopped| *stopped) => return,
-                accepted = self.socket.accept() => accepted,
+                () = voice::changed(&mut voice) => continue,
+                accepted = self.socket.accept(), if now == Voice::Free => accepted,
             };
             match accepted {
                 Ok((socket, peer)) => self.serve(socket, peer),
@@ -214,6 +228,7 @@ impl Acceptor {
             budget: self.settings.budget.clone(),
             buffers: self.settings.buffers.clone(),
             metrics: metrics.clone(),
+            voice: self.settings.voice.clone(),
         };
         let connection = Connection::new(session, socket, settings);
         // Not an async block around it: the task of an idle connection would be twice as large.

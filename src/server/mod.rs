@@ -11,8 +11,10 @@ mod frames;
 mod idle;
 mod listener;
 mod metrics;
+mod voice;
 
 pub use budget::RequestBudget;
 pub use buffers::FrameBuffers;
 pub use listener::{Bound, Listeners, ServerSettings};
 pub use metrics::Metrics;
+pub use voice::Voice;

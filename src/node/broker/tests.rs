@@ -13,9 +13,9 @@ use crate::cluster::client::{ConfigChange, ConfigEdit, CreateTopics, NewTopic};
 use crate::cluster::config::{ConfigOp, ConfigResource};
 use crate::log::{Isolation, PartitionHandle, ReadBounds, Terms};
 use crate::manifest::store;
-use crate::object::build::memory;
+use crate::object::build::{memory, test_disk};
 use crate::object::faults::{Faults, Op, Rates};
-use crate::object::{self, Locality, Store, keys};
+use crate::object::{self, Locality, Store, TestDisk, keys};
 use crate::record::build::BatchBuilder;
 use crate::record::{BatchHeader, Compression};
 
@@ -48,6 +48,10 @@ fn clock() -> SharedClock {
 }
 
 async fn start(store: &Store, set: &[(&'static str, &'static str)]) -> Broker {
+    try_start(store, set).await.expect("the store is well")
+}
+
+async fn try_start(store: &Store, set: &[(&'static str, &'static str)]) -> Result<Broker, Error> {
     let settings = [("tail.bytes", "0"), ("wal.flush.ms", "20")];
     let settings = settings.into_iter().chain(set.iter().copied());
     let config = Arc::new(Config::with(settings).expect("settings"));
@@ -55,7 +59,7 @@ async fn start(store: &Store, set: &[(&'static str, &'static str)]) -> Broker {
     let surroundings = Surroundings { clock: clock(), rng, store: Some(store.clone()) };
     let metrics = telemetry::Registry::new();
     let starting = Broker::start(config, surroundings, BTreeMap::new(), &metrics);
-    Box::pin(starting).await.expect("the store is well")
+    Box::pin(starting).await
 }
 
 async fn create(broker: &Broker) -> PartitionHandle {
@@ -284,4 +288,89 @@ async fn a_superseded_broker_falls_silent_before_it_knows_its_successor() {
     let exits = begun.elapsed();
     assert!(exits > silent + Duration::from_secs(2), "silent after {silent:?}, exits {exits:?}");
     drop(other);
+}
+
+/// Longer than anything takes that ends at all.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A broker on a disk, with a partition and nothing on its way.
+async fn on_a_disk() -> (TestDisk, Broker, PartitionHandle) {
+    let disk = TestDisk::new(clock());
+    let broker = start(&test_disk(&disk).expect("a disk that works"), &[]).await;
+    let partition = create(&broker).await;
+    append(&partition).await.expect("a disk that works");
+    // The first checkpoint is behind it, and committed.
+    sleep(Duration::from_secs(10)).await;
+    (disk, broker, partition)
+}
+
+/// Appends one record and waits until it is stable.
+async fn append(partition: &PartitionHandle) -> Result<(), log::Error> {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push_value(Timestamp(1), None, Some(b"value"));
+    let appended = partition.append(&builder.build(), Terms::client(Timestamp(1)))?;
+    Ok(appended.stable.expect("it is new").wait().await?)
+}
+
+/// Waits until the broker gives up, which names a file whose path has `part`, and what to do.
+async fn ends_for_want_of_durability(broker: &Broker, part: &str) {
+    let failed = tokio::time::timeout(SOON, broker.failed()).await;
+    let error = failed.expect("a failed fsync ends the process");
+    assert!(matches!(*error, Error::DurabilityLost(_)), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("fsync of /") && said.contains(part), "{said}");
+    assert!(said.contains("check the disk, then start again"), "{said}");
+    let verdict = broker.readiness().verdict();
+    assert!(!verdict.ready && verdict.lines.contains(part), "{}", verdict.lines);
+    assert_eq!(*broker.voice().borrow(), Voice::Lost, "clients are still answered");
+}
+
+/// Nobody writes but the coordinator: a broker that is idle, or is only read from, must not go on either.
+#[tokio::test(start_paused = true)]
+async fn a_failed_fsync_of_metadata_ends_the_process() {
+    let (disk, broker, partition) = on_a_disk().await;
+    disk.fail_sync(0);
+    let asked = broker.context().cluster.allocate_producer_ids();
+    let ((), asked) = futures::join!(ends_for_want_of_durability(&broker, "/meta/"), asked);
+    assert!(asked.is_err(), "it may not be durable: {asked:?}");
+    assert!(append(&partition).await.is_err(), "its chain goes on");
+    starts_again_with_what_was_acknowledged(&disk).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_fsync_of_a_slot_ends_the_process() {
+    let (disk, broker, partition) = on_a_disk().await;
+    disk.fail_sync(0);
+    assert!(append(&partition).await.is_err(), "it may not be durable");
+    ends_for_want_of_durability(&broker, "/w/").await;
+    starts_again_with_what_was_acknowledged(&disk).await;
+}
+
+async fn starts_again_with_what_was_acknowledged(disk: &TestDisk) {
+    disk.crash(None);
+    disk.fail_sync(u64::MAX / 2);
+    let broker = start(&test_disk(disk).expect("a disk that works"), &[]).await;
+    let partitions = broker.registry().partitions();
+    let ends = partitions.iter().map(|one| one.offsets().expect("it leads").high_watermark);
+    assert_eq!(ends.collect::<Vec<_>>(), [Offset(1)]);
+}
+
+/// It waits for no metadata that nobody can write any more, wherever it stands.
+#[tokio::test(start_paused = true)]
+async fn a_start_ends_when_any_fsync_of_it_fails() {
+    for cut in 0.. {
+        let disk = TestDisk::new(clock());
+        let store = test_disk(&disk).expect("a disk that works");
+        disk.fail_sync(cut);
+        let started = tokio::time::timeout(SOON, try_start(&store, &[])).await;
+        match started.unwrap_or_else(|_| panic!("it waits: cut at {cut}")) {
+            // Some of them are left to tasks that go on beside it.
+            Ok(_) if store.health().borrow().durability_lost.is_none() => {
+                assert!(cut > 10, "a start has more than {cut} fsyncs");
+                return;
+            }
+            Ok(broker) => ends_for_want_of_durability(&broker, "/").await,
+            Err(error) => assert!(matches!(error, Error::DurabilityLost(_)), "{cut}: {error}"),
+        }
+    }
 }

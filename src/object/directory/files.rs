@@ -12,7 +12,7 @@ use object_store::path::Path;
 use object_store::{GetRange, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::error::RawFault;
+use super::super::error::{Cause, RawFault};
 use super::super::health::Health;
 use super::Access;
 use super::disk::{Disk, Facts, Failure};
@@ -361,8 +361,11 @@ impl Files {
             Failure::Io(source) => fault(path, source).into(),
             Failure::Sync(source) => {
                 self.sync_failed.store(true, Ordering::SeqCst);
-                self.health.durability_lost();
-                RawFault::Sync { path: path.to_owned(), source }.into()
+                let source = Arc::new(source);
+                let fault =
+                    || RawFault::Sync { path: path.to_owned(), source: Arc::clone(&source) };
+                self.health.durability_lost(Cause::new(fault()));
+                fault().into()
             }
         }
     }
