@@ -74,6 +74,7 @@ fn appends_fail_when_their_chain_ends_and_it_is_not_written_again() {
         let answers = answers.expect("UnackedFail: an append waits for a chain that has ended");
         let failed = answers.iter().all(|it| *it == Answer::Error(NOT_LEADER_OR_FOLLOWER));
         assert!(failed, "UnackedFail: {answers:?}");
+        assert_eq!(chain(), ended, "UnackedFail: they waited for the next chain");
 
         let next = async {
             while chain() == ended {
