@@ -1,4 +1,4 @@
-//! Questions about the marks of many partitions: one proof of leadership serves all of a request (law 9), and one time is
+//! Questions about the marks of many partitions, and the offsets of many groups: one proof of leadership serves all of a request (law 9), and one time is
 //! waited for. And what a leader tells of a log that others led before it.
 
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use kafka_protocol::messages::delete_records_request::{
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     ApiKey, BrokerId, DeleteRecordsRequest, DeleteRecordsResponse, FetchRequest, FetchResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse,
-    ListOffsetsRequest, ListOffsetsResponse, MetadataRequest, MetadataResponse,
-    OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse,
-    TopicName, TransactionalId,
+    FindCoordinatorRequest, FindCoordinatorResponse, GroupId, InitProducerIdRequest,
+    InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse, ProduceRequest, ProduceResponse, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
-use thalweg::base::clock::{SharedClock, TokioClock, sleep};
+use thalweg::base::clock::{SharedClock, Timestamp, TokioClock, sleep};
 use thalweg::base::ids::ProducerId;
 use thalweg::base::rng::Rng;
 use thalweg::node::Broker;
@@ -40,6 +41,9 @@ use super::world::{Settings, WALL, on_a_runtime, start_with};
 /// Partitions of the topic.
 const MANY: i32 = 200;
 const SETTINGS: Settings = &[("num.partitions", "200"), ("wal.flush.ms", "20")];
+/// Nothing that is stored stays in memory.
+const FORGETFUL: Settings =
+    &[("num.partitions", "200"), ("wal.flush.ms", "20"), ("tail.bytes", "0")];
 /// What each call of the store takes.
 const STORE: Duration = Duration::from_millis(100);
 /// The time of a request that names one. Longer than the floor below which none counts.
@@ -50,6 +54,7 @@ const UNASKED: Duration = Duration::from_secs(5);
 const OFFSET_OUT_OF_RANGE: i16 = 1;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const REQUEST_TIMED_OUT: i16 = 7;
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
 const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 const FENCED_LEADER_EPOCH: i16 = 74;
 
@@ -60,16 +65,21 @@ struct Rig {
     producer: i64,
 }
 
-/// A broker with a record in each partition, over a store that takes its time. Nothing is on its way.
 async fn rig() -> Rig {
+    rig_of(SETTINGS).await
+}
+
+/// A broker with a record in each partition, over a store that takes its time. Nothing is on its way.
+async fn rig_of(settings: Settings) -> Rig {
     let faults = Faults::new(Rng::from_seed(8));
     let store = Store::new(faults.wrap(memory(clock()).raw()), Locality::Bucket);
-    let broker = broker(&store, 7).await;
+    let broker = broker_of(settings, &store, 7).await;
     let client = Client::new(&broker);
     assert!(client.create_topic().await);
     let producer = client.init_producer_id().await.expect("an id");
     let rig = Rig { faults, _broker: broker, client, producer };
     assert_eq!(rig.produce(0).await, [0; MANY as usize]);
+    find_coordinator(&rig.client, 0, "group").await;
     sleep(Duration::from_secs(10)).await;
     rig.faults.set_rates(Rates { latency: (STORE, STORE), ..Rates::default() });
     rig
@@ -80,7 +90,11 @@ fn clock() -> SharedClock {
 }
 
 async fn broker(store: &Store, seed: u64) -> Broker {
-    start_with(SETTINGS, store, WALL, Rng::from_seed(seed)).await.expect("a healthy store")
+    broker_of(SETTINGS, store, seed).await
+}
+
+async fn broker_of(settings: Settings, store: &Store, seed: u64) -> Broker {
+    start_with(settings, store, WALL, Rng::from_seed(seed)).await.expect("a healthy store")
 }
 
 fn topic() -> TopicName {
@@ -109,6 +123,18 @@ fn offsets(timestamp: i64, timeout: Duration) -> ListOffsetsRequest {
 
 /// Every partition's question, and the errors of its answers.
 impl Rig {
+    /// Of as many groups, none of which has committed.
+    async fn group_offsets(&self) -> Vec<i16> {
+        let group = |number| {
+            let id = GroupId(StrBytes::from_string(format!("group-{number}")));
+            OffsetFetchRequestGroup::default().with_group_id(id).with_topics(None)
+        };
+        let request = OffsetFetchRequest::default().with_groups((0..MANY).map(group).collect());
+        let answer: Option<OffsetFetchResponse> =
+            self.client.call(ApiKey::OffsetFetch, 8, &request).await;
+        answer.expect("an answer").groups.into_iter().map(|group| group.error_code).collect()
+    }
+
     async fn list(&self, timestamp: i64, timeout: Duration) -> Vec<i16> {
         const WITH_A_TIME: i16 = 10;
         let request = offsets(timestamp, timeout);
@@ -206,11 +232,16 @@ fn costs(what: i16, question: impl AsyncFn(&Rig) -> Vec<i16>) {
 
 /// How long a question waits for a store that is away.
 fn waits(within: Duration, question: impl AsyncFn(&Rig) -> Vec<i16>) {
+    waits_for(REQUEST_TIMED_OUT, within, question);
+}
+
+/// The same, and what it is answered then.
+fn waits_for(what: i16, within: Duration, question: impl AsyncFn(&Rig) -> Vec<i16>) {
     on_a_runtime(async {
         let rig = rig().await;
         rig.faults.set_rates(Rates { unavailable: 1000, ..Rates::default() });
         let begun = Instant::now();
-        assert_eq!(question(&rig).await, [REQUEST_TIMED_OUT; MANY as usize]);
+        assert_eq!(question(&rig).await, [what; MANY as usize]);
         let took = begun.elapsed();
         assert!(took >= within && took < within + Duration::from_millis(50), "{took:?}");
     });
@@ -229,6 +260,30 @@ fn that_no_records_of_many_logs_are_so_new() {
     waits(ASKED, async |rig| rig.list(WALL.0 + 1, ASKED).await);
 }
 
+/// Look-ups that find something need no proof, but each a look into the store: many go on side by side.
+#[test]
+fn the_first_records_of_many_logs_since_a_time() {
+    on_a_runtime(async {
+        let rig = rig_of(FORGETFUL).await;
+        rig.faults.set_rates(Rates::default());
+        let later = Timestamp(WALL.0 + 5_000);
+        for partition in 0..MANY {
+            // A slot of its own.
+            let mut builder = BatchBuilder::new(Compression::None);
+            builder.push_value(later, None, Some(b"later"));
+            let answer = rig.client.produce(partition, builder.build().bytes).await;
+            assert_eq!(answer, Answer::At(1));
+        }
+        sleep(Duration::from_secs(10)).await;
+        rig.faults.set_rates(Rates { latency: (STORE, STORE), ..Rates::default() });
+        let (before, begun) = (rig.faults.count(Op::Get, "/w/"), Instant::now());
+        assert_eq!(rig.list(later.0, Duration::from_secs(30)).await, [0; MANY as usize]);
+        let looks = rig.faults.count(Op::Get, "/w/") - before;
+        assert!(looks >= MANY as usize, "{looks} looks: some records are in memory");
+        assert!(begun.elapsed() < 20 * STORE, "{:?}", begun.elapsed());
+    });
+}
+
 #[test]
 fn the_ends_of_the_current_epochs_of_many_logs() {
     costs(0, async |rig| rig.epoch_ends(0).await);
@@ -239,6 +294,12 @@ fn the_ends_of_the_current_epochs_of_many_logs() {
 fn offsets_out_of_range_of_many_logs() {
     costs(OFFSET_OUT_OF_RANGE, async |rig| rig.fetch(5).await);
     waits(UNASKED, async |rig| rig.fetch(5).await);
+}
+
+#[test]
+fn the_offsets_of_many_groups() {
+    costs(0, async |rig| rig.group_offsets().await);
+    waits_for(COORDINATOR_LOAD_IN_PROGRESS, UNASKED, async |rig| rig.group_offsets().await);
 }
 
 #[test]
@@ -293,13 +354,9 @@ async fn with_an_open_transaction(store: &Store) -> (Broker, Client) {
     let before = broker(store, 7).await;
     let client = Client::new(&before);
     assert!(client.create_topic().await);
-    let id = || StrBytes::from_static_str("open");
-    let find = FindCoordinatorRequest::default().with_key_type(1).with_coordinator_keys(vec![id()]);
-    let found: Option<FindCoordinatorResponse> =
-        client.call(ApiKey::FindCoordinator, 4, &find).await;
-    assert_eq!(found.expect("an answer").coordinators[0].error_code, 0);
+    find_coordinator(&client, 1, "open").await;
     let init = InitProducerIdRequest::default()
-        .with_transactional_id(Some(TransactionalId(id())))
+        .with_transactional_id(Some(TransactionalId(StrBytes::from_static_str("open"))))
         .with_transaction_timeout_ms(600_000)
         .with_producer_id((-1).into())
         .with_producer_epoch(-1);
@@ -312,7 +369,7 @@ async fn with_an_open_transaction(store: &Store) -> (Broker, Client) {
     let mut open = BatchBuilder::new(Compression::None);
     open.producer(ProducerId(given.producer_id.0), given.producer_epoch, 0);
     open.attributes(Attributes::default().transactional());
-    open.push_value(thalweg::base::clock::Timestamp(WALL.0 + 5_000), None, Some(b"open"));
+    open.push_value(Timestamp(WALL.0 + 5_000), None, Some(b"open"));
     let produced = produce_of(&client, "open", open.build().bytes).await;
     assert_eq!(produced.responses[0].partition_responses[0].error_code, 0, "{produced:?}");
     before.shutdown(Duration::from_secs(10)).await;
@@ -322,6 +379,16 @@ async fn with_an_open_transaction(store: &Store) -> (Broker, Client) {
         sleep(Duration::from_millis(10)).await;
     }
     (after, client)
+}
+
+/// Has a coordinator found, which makes the topic behind it.
+async fn find_coordinator(client: &Client, kind: i8, key: &'static str) {
+    let request = FindCoordinatorRequest::default()
+        .with_key_type(kind)
+        .with_coordinator_keys(vec![StrBytes::from_static_str(key)]);
+    let found: Option<FindCoordinatorResponse> =
+        client.call(ApiKey::FindCoordinator, 4, &request).await;
+    assert_eq!(found.expect("an answer").coordinators[0].error_code, 0);
 }
 
 /// A batch of a transaction whose partitions join it with their first (KIP-890).

@@ -4,6 +4,8 @@
 
 use std::collections::HashSet;
 
+use futures::{StreamExt as _, stream};
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
@@ -16,6 +18,8 @@ use crate::handlers::Session;
 use crate::handlers::answers::Growing;
 use crate::handlers::scope::text;
 
+/// Groups of one request that are read side by side, and so by one proof.
+const GROUPS_AT_ONCE: usize = 256;
 /// The first version that carries an error of the whole answer.
 const WHOLE_ERROR_SINCE: i16 = 2;
 /// The first version of many groups.
@@ -32,39 +36,45 @@ pub(super) async fn handle(
     if version < MANY_GROUPS_SINCE {
         return one_group(session, version, request).await;
     }
-    let mut groups = Vec::with_capacity(request.groups.len());
+    // Side by side: a proof of leadership serves all that arrived before it began (law 9).
+    let mut fetching = Vec::with_capacity(request.groups.len());
     for group in request.groups {
-        let wanted = group.topics.map(|topics| {
-            places(topics.into_iter().map(|topic| (topic.name, topic.partition_indexes)))
-        });
-        let group_id = group.group_id.as_str();
-        let member = Fetcher {
-            member_id: group.member_id.as_ref().map(|id| id.as_str()),
-            member_epoch: group.member_epoch,
-        };
-        let fetched = session
-            .context
-            .groups
-            .fetch_offsets(group_id, member, wanted.as_deref(), request.require_stable)
-            .await;
-        let response = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());
-        let response = match fetched {
-            Err(refusal) => response.with_error_code(code(Some(refusal))),
-            Ok(offsets) => {
-                let topics = by_topic(offsets).into_iter().map(|(topic, offsets)| {
-                    let partitions = offsets.into_iter().map(partitions_entry).collect();
-                    OffsetFetchResponseTopics::default()
-                        .with_name(topic)
-                        .with_partitions(partitions)
-                });
-                response.with_topics(topics.collect())
-            }
-        };
-        if !growing.push(&mut groups, version, response) {
+        fetching.push(of_many(session, group, request.require_stable));
+    }
+    let mut fetched = stream::iter(fetching).buffered(GROUPS_AT_ONCE);
+    let mut groups = Vec::new();
+    while let Some(group) = fetched.next().await {
+        if !growing.push(&mut groups, version, group) {
             break;
         }
     }
     OffsetFetchResponse::default().with_groups(groups)
+}
+
+/// One group of a request that may name many.
+async fn of_many(
+    session: &Session,
+    group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
+    let OffsetFetchRequestGroup { group_id, member_id, member_epoch, topics, .. } = group;
+    let wanted = topics
+        .map(|all| places(all.into_iter().map(|topic| (topic.name, topic.partition_indexes))));
+    let member = Fetcher { member_id: member_id.as_ref().map(|id| id.as_str()), member_epoch };
+    let groups = &session.context.groups;
+    let fetched =
+        groups.fetch_offsets(group_id.as_str(), member, wanted.as_deref(), require_stable).await;
+    let response = OffsetFetchResponseGroup::default().with_group_id(group_id);
+    match fetched {
+        Err(refusal) => response.with_error_code(code(Some(refusal))),
+        Ok(offsets) => {
+            let topics = by_topic(offsets).into_iter().map(|(topic, offsets)| {
+                let partitions = offsets.into_iter().map(partitions_entry).collect();
+                OffsetFetchResponseTopics::default().with_name(topic).with_partitions(partitions)
+            });
+            response.with_topics(topics.collect())
+        }
+    }
 }
 
 async fn one_group(
