@@ -29,8 +29,6 @@ pub struct Visible<T> {
 pub struct NewTopic {
     /// Its name.
     pub name: String,
-    /// Kafka's own topic.
-    pub internal: bool,
     /// How many partitions; `None`: the broker's default, which the caller fills in `defaults`.
     pub partitions: Option<i32>,
     /// Replicas of each partition; `None`: the default.

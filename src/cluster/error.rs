@@ -46,9 +46,22 @@ pub enum Refusal {
     /// `INVALID_PARTITIONS`.
     #[error("{0}")]
     InvalidPartitions(PartitionsFault),
+    /// `POLICY_VIOLATION`: all topics of the request together would have too many.
+    #[error("Excessively large number of partitions per request.")]
+    TooManyPartitions,
     /// `INVALID_REPLICATION_FACTOR`.
     #[error("Replication factor must be larger than 0, or -1 to use the default value.")]
     InvalidReplicationFactor,
+    /// `INVALID_REPLICATION_FACTOR`: far more than there are brokers.
+    #[error(
+        "Unable to replicate the partition {given} time(s): The target replication factor of {given} cannot be reached because only {brokers} broker(s) are registered."
+    )]
+    ReplicationFactorTooLarge {
+        /// What was asked for.
+        given: usize,
+        /// Brokers that are registered.
+        brokers: usize,
+    },
     /// `INVALID_REPLICA_ASSIGNMENT`.
     #[error("{0}")]
     InvalidReplicaAssignment(AssignmentFault),
@@ -123,6 +136,12 @@ pub enum PartitionsFault {
         current: i32,
         /// What was asked for.
         given: i32,
+    },
+    /// CreatePartitions of a topic in whose partitions a coordinator looks for its keys: it would not find them again.
+    #[error("The number of partitions of the internal topic {topic} is fixed when it is created.")]
+    Fixed {
+        /// The topic's name.
+        topic: String,
     },
     /// CreatePartitions to what there is.
     #[error("Topic already has {current} partition(s).")]

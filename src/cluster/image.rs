@@ -49,7 +49,7 @@ pub struct TopicImage {
     pub id: TopicId,
     /// Its name.
     pub name: String,
-    /// One of Kafka's own topics.
+    /// One of Kafka's own topics: see [`super::internal`].
     pub internal: bool,
     /// Being deleted: its leader releases it; nobody else sees it.
     pub deleting: bool,

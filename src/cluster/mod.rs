@@ -5,6 +5,7 @@ pub mod config;
 pub mod error;
 pub mod group_config;
 pub mod image;
+pub mod internal;
 pub mod offset_reset;
 
 pub use client::ClusterClient;

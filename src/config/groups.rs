@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::key::Kind::{self, Int, Millis};
-use super::key::{Key, Section, int_bytes, int_from};
+use super::key::Kind::{self, Millis};
+use super::key::{FACTOR, Key, PARTITIONS, Section, int_bytes, int_from};
 use super::load::Values;
 use crate::base::units::ByteSize;
 
@@ -77,12 +77,8 @@ const fn short(min: i64) -> Kind {
     Millis { min, max: i32::MAX as i64 }
 }
 
-const FACTOR: Kind = Int { min: 1, max: i16::MAX as i64 };
-
 /// The assignors that are built in.
 const ASSIGNORS: &[&str] = &["uniform", "range"];
-
-const PARTITIONS: Kind = Int { min: 1, max: 100_000 };
 
 pub(super) const KEYS: &[Key] = &[
     kafkas(

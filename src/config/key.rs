@@ -71,6 +71,18 @@ impl Section {
     }
 }
 
+/// Partitions of one topic, and of all that one request makes, as Kafka has it: one durable write holds their rows.
+pub const PARTITIONS_MAX: i32 = 10_000;
+
+/// Replicas of a partition where fewer brokers are there: they are only reported, and each takes a place in the metadata.
+pub const FACTOR_MAX: i16 = 100;
+
+/// A number of partitions that can be made.
+pub(super) const PARTITIONS: Kind = Kind::Int { min: 1, max: PARTITIONS_MAX as i64 };
+
+/// A replication factor that can be had.
+pub(super) const FACTOR: Kind = Kind::Int { min: 1, max: FACTOR_MAX as i64 };
+
 /// What a setting's text may be.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {

@@ -25,7 +25,7 @@ mod wal;
 
 pub use faults::{Fault, Faults};
 pub use groups::GroupsConfig;
-pub use key::{Key, Kind, Section, Value};
+pub use key::{FACTOR_MAX, Key, Kind, PARTITIONS_MAX, Section, Value};
 pub use listener::{Address, Listener};
 pub use load::{Inputs, Setting, Source, env_name};
 pub use log::LogConfig;

@@ -1,7 +1,7 @@
 //! The Schema Registry and its topic.
 
-use super::key::Kind::{self, Int, Name};
-use super::key::{Key, Section};
+use super::key::Kind::{self, Name};
+use super::key::{FACTOR, Key, Section};
 use super::listener::Address;
 use super::load::Values;
 
@@ -38,7 +38,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     ours(
         "schema.registry.replication.factor",
-        Int { min: 1, max: i16::MAX as i64 },
+        FACTOR,
         "1",
         "What that topic reports as its replication factor; the bucket keeps the copies.",
     ),

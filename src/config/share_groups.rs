@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::Kind::{self, Int, Millis};
-use super::key::{Key, Section, int_bytes, int_from};
+use super::key::{FACTOR, Key, PARTITIONS, Section, int_bytes, int_from};
 use super::load::Values;
 use crate::base::units::ByteSize;
 
@@ -199,13 +199,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     kafkas(
         "share.coordinator.state.topic.num.partitions",
-        Int { min: 1, max: 100_000 },
+        PARTITIONS,
         "50",
         "Partitions of `__share_group_state`, fixed when it is created.",
     ),
     kafkas(
         "share.coordinator.state.topic.replication.factor",
-        Int { min: 1, max: i16::MAX as i64 },
+        FACTOR,
         "1",
         "What `__share_group_state` reports as its replication factor; the bucket keeps the copies.",
     ),

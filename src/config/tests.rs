@@ -59,6 +59,19 @@ fn every_bound_fits_its_type() {
     }
 }
 
+/// What the coordinator refuses to make is refused at the start: a topic that no request creates is worse.
+#[test]
+fn topics_can_be_created_as_they_are_set() {
+    for key in keys() {
+        let greatest = match key.name {
+            name if name.ends_with("num.partitions") => i64::from(PARTITIONS_MAX),
+            name if name.ends_with("replication.factor") => i64::from(FACTOR_MAX),
+            _ => continue,
+        };
+        assert!(matches!(key.kind, Kind::Int { max, .. } if max == greatest), "{}", key.name);
+    }
+}
+
 #[test]
 fn later_layers_win_and_sources_are_kept() {
     let file = "num.partitions = 2\n\n[wal]\nflush.ms = \"5ms\"\n";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::Kind::{self, Bool, Bytes, Int, IntOrDefault, Millis, OneOf, Ratio, SomeOf};
-use super::key::{Key, Section, int_bytes, int_from, millis_from};
+use super::key::{FACTOR, Key, PARTITIONS, Section, int_bytes, int_from, millis_from};
 use super::load::Values;
 use crate::base::units::ByteSize;
 
@@ -73,8 +73,6 @@ const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'st
     Key::kafkas(Section::Topic, name, kind, default, doc)
 }
 
-const FACTOR: Kind = Int { min: 1, max: i16::MAX as i64 };
-
 /// The greatest `i64`: as good as no limit, and what Kafka reports.
 const ENDLESS: &str = "9223372036854775807";
 
@@ -83,7 +81,7 @@ const HOUR: i64 = 3_600_000;
 pub(super) const KEYS: &[Key] = &[
     kafkas(
         "num.partitions",
-        Int { min: 1, max: 100_000 },
+        PARTITIONS,
         "1",
         "Partitions of a topic that is created without a number.",
     ),

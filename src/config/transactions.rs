@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::key::Kind::{self, Bool, Int, Millis};
-use super::key::{Key, Section, int_bytes};
+use super::key::{FACTOR, Key, PARTITIONS, Section, int_bytes};
 use super::load::Values;
 use crate::base::units::ByteSize;
 
@@ -36,10 +36,6 @@ const fn kafkas(name: &'static str, kind: Kind, default: &'static str, doc: &'st
 
 const SHORT: Kind = Millis { min: 1, max: i32::MAX as i64 };
 
-const FACTOR: Kind = Int { min: 1, max: i16::MAX as i64 };
-
-const PARTITIONS: Kind = Int { min: 1, max: 100_000 };
-
 pub(super) const KEYS: &[Key] = &[
     kafkas(
         "transaction.max.timeout.ms",
@@ -67,7 +63,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     kafkas(
         "transaction.state.log.min.isr",
-        FACTOR,
+        Int { min: 1, max: i16::MAX as i64 },
         "1",
         "Accepted and reported; a record is durable in the bucket before it is acknowledged.",
     ),

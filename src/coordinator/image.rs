@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::ids::{BrokerId, TopicId};
 use crate::cluster::config::ConfigResource;
 use crate::cluster::image::{BrokerImage, Image, PartitionImage, TopicImage};
+use crate::cluster::internal::is_internal;
 use crate::manifest::chain::Phase;
 use crate::manifest::edit::{Broker, ConfigOwner};
 use crate::manifest::partition::Partition;
@@ -72,7 +73,8 @@ fn topic_image(id: TopicId, topic: &Topic, state: &State) -> TopicImage {
     TopicImage {
         id,
         name: topic.name.clone(),
-        internal: topic.internal,
+        // Some were stored before the name decided.
+        internal: is_internal(&topic.name),
         deleting: topic.deleting,
         configs: topic.configs.clone(),
         replication_factor: topic.replication_factor,

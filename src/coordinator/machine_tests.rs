@@ -175,7 +175,6 @@ impl World {
         self.topics += 1;
         let topic = NewTopic {
             name: format!("t{}", draw % 4),
-            internal: false,
             partitions: Some(1 + i32::try_from(draw % 3).expect("small")),
             replication_factor: None,
             assignments: BTreeMap::new(),

@@ -8,6 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::base::ids::{BrokerId, ChainId, SlotId, TopicPartition};
 use crate::base::offset::Offset;
 use crate::cluster::config::live_defaults;
+use crate::cluster::internal::is_internal;
 use crate::maintenance::gc;
 use crate::maintenance::retention::{Aged, Policy, Standing, log_start_after};
 use crate::manifest::Error;
@@ -15,12 +16,15 @@ use crate::manifest::chain::Phase;
 use crate::manifest::client::{Deletion, RetentionDefaults, SealedChain, Trimmed};
 use crate::manifest::edit::{ConfigOwner, Edit};
 use crate::manifest::partition::{Partition, Run};
+use crate::manifest::state::Topic;
 
 impl Machine {
     pub(super) fn retain(&mut self, now: Timestamp, defaults: RetentionDefaults) -> usize {
         let mut moves: Vec<(TopicPartition, Offset)> = Vec::new();
         let live = self.live_defaults();
-        for (id, topic) in self.state.topics.iter().filter(|(_, topic)| !topic.deleting) {
+        // What a coordinator keeps goes when the coordinator has copied it forward, whatever configs its topic was given.
+        let ages = |topic: &Topic| !topic.deleting && !is_internal(&topic.name);
+        for (id, topic) in self.state.topics.iter().filter(|(_, topic)| ages(topic)) {
             let policies = live.iter().map(|(broker, live)| {
                 let mut configs = live.clone();
                 configs

@@ -80,7 +80,6 @@ async fn live(coordinator: &Coordinator, done: &mut Vec<&'static str>) -> Option
     done.push("registered");
     let topic = |name: &str| NewTopic {
         name: name.to_owned(),
-        internal: false,
         partitions: Some(2),
         replication_factor: None,
         assignments: BTreeMap::new(),

@@ -67,7 +67,6 @@ pub(crate) async fn join(coordinator: &Coordinator, process: u128) -> ChainId {
 fn new_topic(name: &str, partitions: i32) -> NewTopic {
     NewTopic {
         name: name.to_owned(),
-        internal: false,
         partitions: Some(partitions),
         replication_factor: None,
         assignments: BTreeMap::new(),
@@ -321,6 +320,87 @@ async fn partitions_are_only_added() {
     assert_eq!(more(4, None).await, Ok(4));
     let image = coordinator.image().borrow().clone();
     assert!(image.topic("t").expect("there").partitions.iter().all(|p| p.leader == Some(NODE)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_makes_a_bounded_number_of_partitions() {
+    let coordinator = open(&store(), 7).await;
+    join(&coordinator, 7).await;
+    let checked = async |counts: &[Option<i32>]| {
+        let topic = |(n, count): (usize, &Option<i32>)| NewTopic {
+            partitions: *count,
+            ..new_topic(&format!("t{n}"), 1)
+        };
+        let topics = counts.iter().enumerate().map(topic).collect();
+        let request =
+            CreateTopics { validate_only: true, default_partitions: 2, ..request(topics) };
+        let answers = coordinator.create_topics(request).await.expect("an answer").value;
+        answers.into_iter().map(|one| one.map(|topic| topic.partitions)).collect::<Vec<_>>()
+    };
+    assert_eq!(checked(&[Some(9_998), None]).await, [Ok(9_998), Ok(2)]);
+    let many: [&[Option<i32>]; 4] = [
+        &[Some(10_001)],
+        &[Some(9_999), None],
+        &[Some(0), Some(6_000), Some(-5), Some(4_001)],
+        &[Some(i32::MAX), Some(i32::MAX), Some(2)],
+    ];
+    for counts in many {
+        let all = vec![Err(Refusal::TooManyPartitions); counts.len()];
+        assert_eq!(checked(counts).await, all, "{counts:?}");
+    }
+    for name in ["a", "b", "c"] {
+        create(&coordinator, name, 1).await;
+    }
+    let more =
+        |topic: &str, count| MorePartitions { topic: topic.to_owned(), count, assignments: None };
+    let parts = vec![more("a", 6_001), more("b", 4_002), more("c", 4_001)];
+    let grown = coordinator.create_partitions(parts, true).await.expect("an answer").value;
+    assert_eq!(grown, [Ok(6_001), Err(Refusal::TooManyPartitions), Ok(4_001)]);
+    let limit = PartitionsFault::TooMany { given: 10_001, limit: 10_000 };
+    let grown = coordinator.create_partitions(vec![more("a", 10_001)], true).await;
+    assert_eq!(grown.expect("an answer").value, [Err(Refusal::InvalidPartitions(limit))]);
+}
+
+/// Each replica takes a place in the metadata of each partition.
+#[tokio::test(start_paused = true)]
+async fn replicas_beyond_the_brokers_are_bounded() {
+    let coordinator = open(&store(), 7).await;
+    join(&coordinator, 7).await;
+    let of = |factor| NewTopic { replication_factor: Some(factor), ..new_topic("t", 1) };
+    let large = Refusal::ReplicationFactorTooLarge { given: 101, brokers: 1 };
+    assert_eq!(refused(&coordinator, of(101)).await, large);
+    let answer = coordinator.create_topics(request(vec![of(100)])).await.expect("an answer");
+    assert_eq!(answer.value[0].as_ref().map(|topic| topic.replication_factor), Ok(100));
+}
+
+/// Their partitions are where their coordinators look: more of them would hide what is there.
+#[tokio::test(start_paused = true)]
+async fn internal_topics_are_told_by_their_names_and_keep_their_partitions() {
+    let coordinator = open(&store(), 7).await;
+    let chain = join(&coordinator, 7).await;
+    for name in ["__consumer_offsets", "__transaction_state", "__share_group_state"] {
+        let topic = create(&coordinator, name, 2).await;
+        let image = coordinator.image().borrow().clone();
+        assert!(image.topic(name).expect("created").internal, "{name}");
+        let part = MorePartitions { topic: name.to_owned(), count: 3, assignments: None };
+        let fixed = PartitionsFault::Fixed { topic: name.to_owned() };
+        for validate_only in [true, false] {
+            let more = coordinator.create_partitions(vec![part.clone()], validate_only).await;
+            let refusal = Refusal::InvalidPartitions(fixed.clone());
+            assert_eq!(more.expect("an answer").value, [Err(refusal)]);
+        }
+        let image = coordinator.image().borrow().clone();
+        assert_eq!(image.topic_by_id(topic).expect("there").partitions.len(), 2);
+    }
+    create(&coordinator, "__schemas", 1).await;
+    let image = coordinator.image().borrow().clone();
+    assert!(!image.topic("__schemas").expect("created").internal);
+    // What a coordinator keeps there grows no older, however its topic was created.
+    let offsets = image.topic("__consumer_offsets").expect("created").id;
+    let old = RunRow { max_timestamp: Timestamp(0), ..run(of(offsets, 0), 0, 0..9) };
+    coordinator.commit(chain, vec![slot(0, vec![old])]).await.expect("committed");
+    let defaults = RetentionDefaults { retention_ms: Some(1), retention_bytes: None, delete: true };
+    assert_eq!(coordinator.retain(Timestamp(9_000), defaults).await, Ok(0));
 }
 
 #[tokio::test(start_paused = true)]

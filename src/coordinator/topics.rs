@@ -15,11 +15,10 @@ use crate::cluster::client::{
 };
 use crate::cluster::config::ResourceKind;
 use crate::cluster::error::{AssignmentFault, PartitionsFault, Refusal};
+use crate::cluster::internal::is_internal;
+use crate::config::{FACTOR_MAX, PARTITIONS_MAX};
 use crate::manifest::edit::{self, Edit};
 use crate::manifest::state::Topic;
-
-/// Partitions of one topic: one durable write holds the rows of all that one call makes.
-const PARTITIONS_MAX: i32 = 10_000;
 
 impl Machine {
     pub(super) fn create_topics(
@@ -29,6 +28,10 @@ impl Machine {
     ) -> Each<CreatedTopic> {
         let CreateTopics { topics, validate_only, default_partitions, default_replication_factor } =
             request;
+        if wanted(&topics, default_partitions) > i64::from(PARTITIONS_MAX) {
+            let answers = topics.iter().map(|_| Err(Refusal::TooManyPartitions)).collect();
+            return self.visible(answers);
+        }
         let mut answers = Vec::with_capacity(topics.len());
         for (topic, id) in topics.into_iter().zip(ids) {
             let defaults = (default_partitions, default_replication_factor);
@@ -44,8 +47,7 @@ impl Machine {
         id: TopicId,
         defaults: (i32, i16),
     ) -> Result<edit::NewTopic, Refusal> {
-        let NewTopic { name, internal, partitions, replication_factor, assignments, configs } =
-            topic;
+        let NewTopic { name, partitions, replication_factor, assignments, configs } = topic;
         names::check(&name).map_err(Refusal::InvalidTopicName)?;
         if self.state.names.contains_key(&name) {
             return Err(Refusal::TopicExists { name });
@@ -57,13 +59,24 @@ impl Machine {
             let width = usize::try_from(factor).ok().filter(|factor| *factor > 0);
             let width = width.filter(|_| !self.state.brokers.is_empty());
             let width = width.ok_or(Refusal::InvalidReplicationFactor)?;
+            self.check_width(width)?;
             self.spread(0, count(partitions.unwrap_or(defaults.0))?, width)
         } else {
             self.check_manuals(assignments, (partitions, replication_factor))?
         };
         let width = replicas.first().map_or(0, Vec::len);
         let replication_factor = i16::try_from(width).unwrap_or(i16::MAX);
+        let internal = is_internal(&name);
         Ok(edit::NewTopic { id, name, internal, replication_factor, configs, replicas })
+    }
+
+    /// Replicas beyond the brokers only stand in the metadata, where they are to take little room.
+    fn check_width(&self, given: usize) -> Result<(), Refusal> {
+        let brokers = self.state.brokers.len();
+        if given <= brokers.max(FACTOR_MAX.unsigned_abs().into()) {
+            return Ok(());
+        }
+        Err(Refusal::ReplicationFactorTooLarge { given, brokers })
     }
 
     fn create(&mut self, topic: edit::NewTopic, validate_only: bool) -> CreatedTopic {
@@ -106,8 +119,10 @@ impl Machine {
         validate_only: bool,
     ) -> Each<i32> {
         let mut answers = Vec::with_capacity(parts.len());
+        let mut room = PARTITIONS_MAX.unsigned_abs() as usize;
         for part in parts {
-            let checked = self.check_more(&part);
+            let checked = self.check_more(&part, room);
+            room -= checked.as_ref().map_or(0, |(_, _, added)| added.len());
             answers.push(checked.map(|(topic, first, replicas)| {
                 if !validate_only {
                     self.state.apply(Edit::PartitionsAdded { topic, replicas });
@@ -119,9 +134,11 @@ impl Machine {
         self.visible(answers)
     }
 
+    /// `room`: how many partitions the call may yet add.
     fn check_more(
         &self,
         part: &MorePartitions,
+        room: usize,
     ) -> Result<(TopicId, usize, Vec<Vec<BrokerId>>), Refusal> {
         let (id, topic) = self.named(&part.topic)?;
         let (first, given) = (topic.partitions.len(), part.count);
@@ -137,7 +154,14 @@ impl Machine {
                 given,
             }));
         }
+        if is_internal(&topic.name) {
+            let topic = topic.name.clone();
+            return Err(Refusal::InvalidPartitions(PartitionsFault::Fixed { topic }));
+        }
         let added = count(given)? - first;
+        if added > room {
+            return Err(Refusal::TooManyPartitions);
+        }
         let width = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
         let Some(assignments) = &part.assignments else {
             return Ok((id, first, self.spread(first, added, width)));
@@ -202,6 +226,17 @@ impl Machine {
             self.effects.push(Effect::Answer(waiting.ticket, reply));
         }
     }
+}
+
+/// How many partitions the topics of a request ask for together.
+///
+/// Source: `ReplicationControlManager.validateTotalNumberOfPartitions` in Apache Kafka.
+fn wanted(topics: &[NewTopic], default_partitions: i32) -> i64 {
+    let counts = topics.iter().map(|topic| match topic.assignments.len() {
+        0 => i64::from(topic.partitions.unwrap_or(default_partitions).max(0)),
+        assigned => i64::try_from(assigned).unwrap_or(i64::MAX),
+    });
+    counts.fold(0, i64::saturating_add)
 }
 
 fn count(partitions: i32) -> Result<usize, Refusal> {

@@ -22,6 +22,7 @@ use crate::base::task;
 use crate::base::watch;
 use crate::cluster::client::ClusterClient;
 use crate::cluster::image::Image;
+use crate::cluster::internal::CONSUMER_OFFSETS;
 use crate::config::{GroupsConfig, ShareGroupsConfig};
 use crate::log::Registry;
 use crate::manifest::client::ManifestClient;
@@ -62,9 +63,6 @@ pub struct Groups {
     session_timeouts: (Duration, Duration),
 }
 
-/// The name of the topic.
-const TOPIC: &str = "__consumer_offsets";
-
 impl Groups {
     /// Serves groups from now on.
     #[must_use]
@@ -73,7 +71,7 @@ impl Groups {
             parts;
         let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let spec = TopicSpec {
-            name: TOPIC,
+            name: CONSUMER_OFFSETS,
             partitions: config.offsets_partitions,
             replication_factor: config.offsets_replication_factor,
             configs: BTreeMap::from([
@@ -101,6 +99,12 @@ impl Groups {
         let session_timeouts = (config.min_session_timeout, config.max_session_timeout);
         task::spawn("groups-topics", follow_topics(topic.downgrade(), images, topics));
         Self { topic, persister, session_timeouts }
+    }
+
+    /// How the topic is created.
+    #[must_use]
+    pub fn topic_spec(&self) -> &TopicSpec {
+        self.topic.spec()
     }
 
     /// Lets go of every request that waits, and answers no more: the broker is about to stop.

@@ -276,7 +276,10 @@ impl From<Refusal> for Refused {
             Refusal::UnknownTopicName { .. } => ErrorCode::UnknownTopicOrPartition,
             Refusal::UnknownTopicId { .. } => ErrorCode::UnknownTopicId,
             Refusal::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
-            Refusal::InvalidReplicationFactor => ErrorCode::InvalidReplicationFactor,
+            Refusal::TooManyPartitions => ErrorCode::PolicyViolation,
+            Refusal::InvalidReplicationFactor | Refusal::ReplicationFactorTooLarge { .. } => {
+                ErrorCode::InvalidReplicationFactor
+            }
             Refusal::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,
             Refusal::InvalidRequest(_) => ErrorCode::InvalidRequest,
             Refusal::InvalidConfig(_) => ErrorCode::InvalidConfig,

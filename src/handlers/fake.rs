@@ -16,14 +16,17 @@ use crate::cluster::client::{
 };
 use crate::cluster::error::{Error, Refusal};
 use crate::cluster::image::{BrokerImage, Image, PartitionImage, TopicImage};
+use crate::cluster::internal::{CONSUMER_OFFSETS, SHARE_GROUP_STATE, TRANSACTION_STATE};
 use crate::config::Config;
 use crate::manifest::client::Endpoint;
+use crate::state_topic::TopicSpec;
 
 /// Says yes to what the image allows.
 #[derive(Debug)]
 pub(super) struct Fake {
     image: watch::Sender<Arc<Image>>,
     config: Config,
+    internal: [TopicSpec; 3],
     asked: Mutex<Vec<String>>,
 }
 
@@ -56,21 +59,16 @@ impl Fake {
             image.names.insert((*name).to_owned(), id);
         }
         let config = Config::with([]).expect("defaults are valid");
-        Self { image: watch::Sender::new(Arc::new(image)), config, asked: Mutex::default() }
+        let internal = [CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE].map(|name| {
+            let configs = BTreeMap::new();
+            TopicSpec { name, partitions: 50, replication_factor: 1, configs }
+        });
+        let image = watch::Sender::new(Arc::new(image));
+        Self { image, config, internal, asked: Mutex::default() }
     }
 
     pub(super) fn with_settings(mut self, settings: &[(&str, &str)]) -> Self {
         self.config = Config::with(settings.iter().copied()).expect("valid settings");
-        self
-    }
-
-    /// That topic is one of the broker's own.
-    pub(super) fn with_internal(self, name: &str) -> Self {
-        self.image.send_modify(|image| {
-            let image = Arc::make_mut(image);
-            let topic = image.names.get(name).and_then(|id| image.topics.get_mut(id));
-            Arc::make_mut(topic.expect("a topic of this name")).internal = true;
-        });
         self
     }
 
@@ -82,6 +80,7 @@ impl Fake {
             broker: BrokerId(1),
             listener: "PLAINTEXT",
             image: Arc::clone(&self.image.borrow()),
+            internal: self.internal.each_ref(),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::base::ids::TopicId;
 use crate::cluster::client::{CreateTopics, NewTopic, Visible};
 use crate::cluster::error::Refusal;
 use crate::cluster::image::{Image, TopicImage};
+use crate::cluster::internal::is_internal;
 use crate::protocol::ErrorCode;
 
 /// No topic, though a name of one.
@@ -134,26 +135,16 @@ impl Created {
 }
 
 async fn create_missing(scope: &Scope<'_>, names: &BTreeSet<String>) -> Created {
-    // No client's request creates them.
-    let reserved = |name: &str| is_internal(name) || name == METADATA_TOPIC;
     let missing = |name: &&String| {
-        scope.image.topic(name).is_none() && !reserved(name) && name_fault(name).is_none()
+        scope.image.topic(name).is_none() && *name != METADATA_TOPIC && name_fault(name).is_none()
     };
     let missing: Vec<String> = names.iter().filter(missing).cloned().collect();
     let mut created = Created::nothing(scope);
     if missing.is_empty() {
         return created;
     }
-    let topic = |name: &String| NewTopic {
-        name: name.clone(),
-        internal: false,
-        partitions: None,
-        replication_factor: None,
-        assignments: BTreeMap::new(),
-        configs: BTreeMap::new(),
-    };
     let request = CreateTopics {
-        topics: missing.iter().map(topic).collect(),
+        topics: missing.iter().map(|name| new_topic(scope, name)).collect(),
         validate_only: false,
         default_partitions: scope.config.topic.num_partitions,
         default_replication_factor: scope.config.topic.default_replication_factor,
@@ -179,9 +170,26 @@ async fn create_missing(scope: &Scope<'_>, names: &BTreeSet<String>) -> Created 
     created
 }
 
+/// A coordinator's own topic is made as the coordinator would, whoever names it first.
+fn new_topic(scope: &Scope<'_>, name: &str) -> NewTopic {
+    let internal = scope.internal.iter().find(|spec| spec.name == name);
+    internal.map_or_else(
+        || NewTopic {
+            name: name.to_owned(),
+            partitions: None,
+            replication_factor: None,
+            assignments: BTreeMap::new(),
+            configs: BTreeMap::new(),
+        },
+        |spec| spec.new_topic(),
+    )
+}
+
 fn code(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::InvalidTopicName(_) => ErrorCode::InvalidTopicException,
+        // The same request fails again; one that names fewer may not.
+        Refusal::TooManyPartitions => ErrorCode::UnknownTopicOrPartition,
         // Somebody else created it meanwhile: the client asks again.
         _ => ErrorCode::LeaderNotAvailable,
     }

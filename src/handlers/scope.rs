@@ -13,6 +13,7 @@ use crate::cluster::image::{BrokerImage, Image};
 use crate::config::Config;
 use crate::manifest::client::Endpoint;
 use crate::protocol::ErrorCode;
+use crate::state_topic::TopicSpec;
 
 /// What anybody may do with the cluster while there are no ACLs, as a bit set of `AclOperation`s.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
@@ -31,6 +32,8 @@ pub(super) struct Scope<'a> {
     /// The listener that the client came in on: answers name its addresses.
     pub(super) listener: &'a str,
     pub(super) image: Arc<Image>,
+    /// How the coordinators' own topics are created.
+    pub(super) internal: [&'a TopicSpec; 3],
 }
 
 impl<'a> Scope<'a> {
@@ -43,6 +46,11 @@ impl<'a> Scope<'a> {
             broker: context.broker,
             listener: &session.listener,
             image: context.image(),
+            internal: [
+                context.groups.topic_spec(),
+                context.transactions.topic_spec(),
+                context.persister.topic_spec(),
+            ],
         }
     }
 

@@ -328,7 +328,6 @@ async fn offsets_of_a_deleted_topic_go() {
     let cluster = &world.broker().context().cluster;
     let topic = NewTopic {
         name: "t".to_owned(),
-        internal: false,
         partitions: Some(1),
         replication_factor: Some(1),
         assignments: BTreeMap::new(),

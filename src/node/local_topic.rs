@@ -58,7 +58,6 @@ impl LocalTopic {
     async fn create(&self) -> Result<(), LogError> {
         let topic = NewTopic {
             name: self.name.clone(),
-            internal: false,
             partitions: Some(1),
             replication_factor: Some(self.replication_factor),
             assignments: BTreeMap::new(),

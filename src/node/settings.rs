@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::units::ByteSize;
 use crate::base::watch;
 use crate::cache;
+use crate::cluster::internal::{SHARE_GROUP_STATE, TRANSACTION_STATE};
 use crate::config::{Config, ShareGroupsConfig, TransactionsConfig};
 use crate::log::TopicDefaults;
 use crate::manifest::client::{Endpoint, RetentionDefaults};
@@ -28,7 +29,7 @@ pub(super) fn transactions(config: &TransactionsConfig) -> transactions::Setting
     let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     transactions::Settings {
         topic: TopicSpec {
-            name: "__transaction_state",
+            name: TRANSACTION_STATE,
             partitions: config.state_partitions,
             replication_factor: config.state_replication_factor,
             configs: BTreeMap::from([
@@ -52,7 +53,7 @@ pub(super) fn transactions(config: &TransactionsConfig) -> transactions::Setting
 pub(super) fn share_states(config: &ShareGroupsConfig) -> TopicSpec {
     let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     TopicSpec {
-        name: "__share_group_state",
+        name: SHARE_GROUP_STATE,
         partitions: config.state_partitions,
         replication_factor: config.state_replication_factor,
         configs: BTreeMap::from([

@@ -132,6 +132,12 @@ impl Persister {
         Self { topic }
     }
 
+    /// How the topic is created.
+    #[must_use]
+    pub fn topic_spec(&self) -> &TopicSpec {
+        self.topic.spec()
+    }
+
     /// Who keeps the state of a partition, if anybody: its key is `group:topic id:partition`, the id in base 64. Creates the
     /// topic if it does not exist.
     ///

@@ -57,6 +57,20 @@ pub struct TopicSpec {
     pub configs: BTreeMap<String, String>,
 }
 
+impl TopicSpec {
+    /// What the coordinator is asked for.
+    #[must_use]
+    pub fn new_topic(&self) -> NewTopic {
+        NewTopic {
+            name: self.name.to_owned(),
+            partitions: Some(self.partitions),
+            replication_factor: Some(self.replication_factor),
+            assignments: BTreeMap::new(),
+            configs: self.configs.clone(),
+        }
+    }
+}
+
 struct Inner<M> {
     parts: Arc<Parts>,
     spec: TopicSpec,
@@ -141,6 +155,12 @@ impl<M: Machine> StateTopic<M> {
         self.0.spec.name
     }
 
+    /// How the topic is created.
+    #[must_use]
+    pub fn spec(&self) -> &TopicSpec {
+        &self.0.spec
+    }
+
     fn image(&self) -> Arc<Image> {
         Arc::clone(&self.0.parts.cluster.image().borrow())
     }
@@ -164,16 +184,8 @@ impl<M: Machine> StateTopic<M> {
 
     async fn create(&self) -> Result<(), Error> {
         let Inner { parts, spec, .. } = &*self.0;
-        let topic = NewTopic {
-            name: spec.name.to_owned(),
-            internal: true,
-            partitions: Some(spec.partitions),
-            replication_factor: Some(spec.replication_factor),
-            assignments: BTreeMap::new(),
-            configs: spec.configs.clone(),
-        };
         let request = CreateTopics {
-            topics: vec![topic],
+            topics: vec![spec.new_topic()],
             validate_only: false,
             default_partitions: spec.partitions,
             default_replication_factor: spec.replication_factor,

@@ -124,6 +124,12 @@ impl Transactions {
         self.0.parts.clock.now()
     }
 
+    /// How the topic is created.
+    #[must_use]
+    pub fn topic_spec(&self) -> &TopicSpec {
+        self.0.topic.spec()
+    }
+
     /// Who coordinates a transactional id, if anybody. The topic is created if it does not exist.
     ///
     /// # Errors

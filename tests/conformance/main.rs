@@ -51,6 +51,12 @@ fn hold(group: &str, script: fn(&mut Talk)) {
 /// Settings that both brokers are given, so that a script need not wait.
 fn settings(group: &str) -> &'static [&'static str] {
     match group {
+        // How many partitions they have is told.
+        "metadata" => &[
+            "offsets.topic.num.partitions=1",
+            "share.coordinator.state.topic.num.partitions=1",
+            "transaction.state.log.num.partitions=1",
+        ],
         // Three members fill a group, and a script need not wait for a silent one.
         "memberships" => &[
             "group.initial.rebalance.delay.ms=0",

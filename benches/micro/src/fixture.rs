@@ -68,7 +68,6 @@ pub fn runtime() -> Runtime {
 pub fn new_topic(name: &str, partitions: i32) -> CreateTopics {
     let topic = NewTopic {
         name: name.to_owned(),
-        internal: false,
         partitions: Some(partitions),
         replication_factor: None,
         assignments: BTreeMap::new(),

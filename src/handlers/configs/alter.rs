@@ -130,7 +130,7 @@ pub(super) fn check<'a>(
             group_bounds::check(&scope.config.groups, &scope.config.share_groups, wanted)
         }
         ConfigResource::Topic(name) => {
-            rules::warn_if_compacted(&scope.image, name, wanted);
+            rules::warn_if_compacted(name, wanted);
             Ok(())
         }
         ConfigResource::Broker(_) | ConfigResource::ClientMetrics(_) => Ok(()),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::kind::{Key, Type};
 use super::other_keys::{BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS};
 use super::topic_keys::TOPIC_KEYS;
-use crate::cluster::Image;
 use crate::cluster::config::{ConfigFault, ConfigRules, ResourceKind};
+use crate::cluster::internal::is_internal;
 use crate::config::{Config, live_default};
 
 /// The rules of every config key that clients can set.
@@ -87,23 +87,15 @@ pub(in crate::handlers) fn check_all<'a>(
 }
 
 /// Says of a topic that a client makes compacted that it is not compacted yet.
-pub(in crate::handlers) fn warn_if_compacted(
-    image: &Image,
-    topic: &str,
-    overrides: &BTreeMap<String, String>,
-) {
-    if let Some(policy) = unmet_policy(image, topic, overrides) {
+pub(in crate::handlers) fn warn_if_compacted(topic: &str, overrides: &BTreeMap<String, String>) {
+    if let Some(policy) = unmet_policy(topic, overrides) {
         tracing::warn!(topic, policy, "compacted topic accepted; it is not compacted yet");
     }
 }
 
 /// The policy that a topic asks for and is not kept by. The broker's own topics are bounded otherwise, whoever alters them.
-fn unmet_policy<'a>(
-    image: &Image,
-    topic: &str,
-    overrides: &'a BTreeMap<String, String>,
-) -> Option<&'a str> {
-    if image.topic(topic).is_some_and(|topic| topic.internal) {
+fn unmet_policy<'a>(topic: &str, overrides: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    if is_internal(topic) {
         return None;
     }
     let policy = overrides.get("cleanup.policy")?;
@@ -145,7 +137,6 @@ impl ConfigRules for Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handlers::fake::Fake;
 
     #[test]
     fn tables_are_in_the_order_of_names_and_defaults_pass_their_own_check() {
@@ -203,20 +194,16 @@ mod tests {
 
     #[test]
     fn only_a_client_s_topic_is_said_to_be_not_compacted() {
-        let image =
-            Fake::new(&[("ours", 1), ("theirs", 1)], &[]).with_internal("ours").scope().image;
         let asked = |topic: &str, policy: &str| {
             let overrides = BTreeMap::from([("cleanup.policy".to_owned(), policy.to_owned())]);
-            unmet_policy(&image, topic, &overrides).map(str::to_owned)
+            unmet_policy(topic, &overrides).map(str::to_owned)
         };
         for policy in ["compact", "compact,delete", "delete, compact"] {
-            let unmet = Some(policy.to_owned());
-            // The last is about to be made.
-            let said = ["ours", "theirs", "new"].map(|topic| asked(topic, policy));
-            assert_eq!(said, [None, unmet.clone(), unmet]);
+            let said = ["__consumer_offsets", "theirs"].map(|topic| asked(topic, policy));
+            assert_eq!(said, [None, Some(policy.to_owned())]);
         }
         assert_eq!(asked("theirs", "delete"), None);
-        assert_eq!(unmet_policy(&image, "theirs", &BTreeMap::new()), None);
+        assert_eq!(unmet_policy("theirs", &BTreeMap::new()), None);
     }
 
     #[test]

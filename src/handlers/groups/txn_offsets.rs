@@ -12,6 +12,7 @@ use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use super::{code, owned};
 use crate::base::ids::{ProducerId, TopicId};
 use crate::cluster::image::Image;
+use crate::cluster::internal::CONSUMER_OFFSETS;
 use crate::groups::{CommitRequest, OffsetToCommit, TransactionalCommit};
 use crate::handlers::{Session, error_code};
 use crate::protocol::ErrorCode;
@@ -23,8 +24,6 @@ const OWN_EPOCH_SINCE: i16 = 5;
 const LOADING_SINCE: i16 = 2;
 /// Clients from here on know TRANSACTION_ABORTABLE.
 const ABORTABLE_SINCE: i16 = 4;
-/// Where groups keep their offsets.
-const OFFSETS: &str = "__consumer_offsets";
 
 pub(super) async fn commit(
     session: &Session,
@@ -88,7 +87,7 @@ async fn commit_known(
     let id = request.transactional_id.as_str();
     let asked = TransactionalCommit { producer: (producer.id, producer.epoch), commit };
     let committed = session.context.groups.commit_transactional(&asked, |partition| {
-        transactions.admit(id, producer, (OFFSETS, partition), admission)
+        transactions.admit(id, producer, (CONSUMER_OFFSETS, partition), admission)
     });
     match committed.await {
         Ok(Ok(each)) => Ok(each.into_iter().map(code).collect()),

@@ -89,7 +89,8 @@ async fn unknown_topics_are_created_where_client_and_broker_agree() {
             .with_topics(Some(asked.map(by_name).to_vec()))
             .with_allow_auto_topic_creation(allowed);
         handle(&fake.scope(), version, request).await;
-        let expected: &[&str] = if creates { &["create fresh None"] } else { &[] };
+        let made = ["create __consumer_offsets Some(50)", "create fresh None"];
+        let expected: &[&str] = if creates { &made } else { &[] };
         assert_eq!(fake.asked(), expected, "version {version}");
     }
 }

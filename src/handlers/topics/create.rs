@@ -14,6 +14,8 @@ use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicN
 use crate::base::ids::BrokerId;
 use crate::cluster::client::{CreateTopics, CreatedTopic, NewTopic, Visible};
 use crate::cluster::config::ResourceKind;
+use crate::cluster::error::Refusal;
+use crate::config::PARTITIONS_MAX;
 use crate::handlers::configs;
 use crate::handlers::scope::{Refused, Scope, text, within};
 use crate::handlers::topics::name_fault;
@@ -34,6 +36,11 @@ pub(in crate::handlers) async fn handle(
         .filter(|topic| !seen.insert(topic.name.clone()))
         .map(|topic| topic.name.clone())
         .collect();
+    let counted = request.topics.iter().filter(|topic| !twice.contains(&topic.name));
+    if wanted(scope, counted) > i64::from(PARTITIONS_MAX) {
+        let value = refuse_all(&request.topics, &Refusal::TooManyPartitions.into());
+        return Visible { value, version: scope.image.version };
+    }
     let (mut names, mut parts) = (Vec::new(), Vec::new());
     for topic in &request.topics {
         if twice.contains(&topic.name) {
@@ -59,6 +66,27 @@ pub(in crate::handlers) async fn handle(
     Visible { value: response, version: created.version }
 }
 
+/// How many partitions these topics would have together, whatever else is wrong with them.
+///
+/// Source: `ReplicationControlManager.validateTotalNumberOfPartitions` in Apache Kafka.
+fn wanted<'a>(scope: &Scope<'_>, topics: impl Iterator<Item = &'a CreatableTopic>) -> i64 {
+    let asked = topics.filter(|topic| &*topic.name != METADATA_TOPIC).map(|topic| {
+        match (topic.assignments.len(), topic.num_partitions) {
+            (0, -1) => i64::from(scope.config.topic.num_partitions),
+            (0, count) => i64::from(count.max(0)),
+            (assigned, _) => i64::try_from(assigned).unwrap_or(i64::MAX),
+        }
+    });
+    asked.fold(0, i64::saturating_add)
+}
+
+fn refuse_all(topics: &[CreatableTopic], refused: &Refused) -> CreateTopicsResponse {
+    let each = topics.iter().map(|topic| {
+        refuse(CreatableTopicResult::default().with_name(topic.name.clone()), refused)
+    });
+    CreateTopicsResponse::default().with_topics(each.collect())
+}
+
 fn part(scope: &Scope<'_>, topic: &CreatableTopic) -> Result<NewTopic, Refused> {
     let name: &str = &topic.name;
     if name == METADATA_TOPIC {
@@ -67,7 +95,7 @@ fn part(scope: &Scope<'_>, topic: &CreatableTopic) -> Result<NewTopic, Refused> 
     }
     // The coordinator says what is wrong with a name, before anything is said about the rest.
     let named = name_fault(name).is_none() && scope.image.topic(name).is_none();
-    let configs = if named { configs_of(scope, topic)? } else { BTreeMap::new() };
+    let configs = if named { configs_of(topic)? } else { BTreeMap::new() };
     if let (true, Some(index)) = (named, assigned_twice(topic)) {
         let message = format!("Found multiple manual partition assignments for partition {index}");
         return Err(Refused::new(ErrorCode::InvalidReplicaAssignment, message));
@@ -78,7 +106,6 @@ fn part(scope: &Scope<'_>, topic: &CreatableTopic) -> Result<NewTopic, Refused> 
     };
     Ok(NewTopic {
         name: name.to_owned(),
-        internal: false,
         partitions: Some(topic.num_partitions).filter(|count| *count != -1),
         replication_factor: Some(topic.replication_factor).filter(|factor| *factor != -1),
         assignments: topic.assignments.iter().map(assignment).collect(),
@@ -92,10 +119,7 @@ fn assigned_twice(topic: &CreatableTopic) -> Option<i32> {
     indexes.into_iter().find(|index| !seen.insert(*index))
 }
 
-fn configs_of(
-    scope: &Scope<'_>,
-    topic: &CreatableTopic,
-) -> Result<BTreeMap<String, String>, Refused> {
+fn configs_of(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Refused> {
     let invalid = |message: String| Refused::new(ErrorCode::InvalidConfig, message);
     let null = topic.configs.iter().filter(|config| config.value.is_none());
     let null: Vec<&str> = null.map(|config| &*config.name).collect();
@@ -110,7 +134,7 @@ fn configs_of(
     let configs: BTreeMap<String, String> = topic.configs.iter().filter_map(value).collect();
     let pairs = configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     configs::check_all(ResourceKind::Topic, pairs).map_err(|fault| invalid(fault.reason))?;
-    configs::warn_if_compacted(&scope.image, &topic.name, &configs);
+    configs::warn_if_compacted(&topic.name, &configs);
     Ok(configs)
 }
 

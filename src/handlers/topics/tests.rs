@@ -91,6 +91,43 @@ async fn topics_are_created_or_refused_one_by_one() {
 }
 
 #[tokio::test]
+async fn too_many_partitions_are_refused_before_anything_else_is_looked_at() {
+    let refused = |called: &str| {
+        let message = "Excessively large number of partitions per request.";
+        (called.to_owned(), ErrorCode::PolicyViolation.code(), message.to_owned())
+    };
+    let codes = |answers: &[(String, i16, String)]| -> Vec<i16> {
+        answers.iter().map(|(_, code, _)| *code).collect()
+    };
+    let names = ["orders", "wrong", "a b", "fresh", "twice", "twice", "__cluster_metadata"];
+    let counts = [6_000, 1, 1, 3_999, 9_000, 9_000, 9_000];
+    let mut topics: Vec<CreatableTopic> = names
+        .iter()
+        .zip(counts)
+        .map(|(name, count)| {
+            topic(name, count, if *name == "wrong" { &[("retention.ms", Some("x"))] } else { &[] })
+        })
+        .collect();
+    assert_eq!(created(topics.clone()).await, names.map(refused));
+    // A name that is there twice does not count, nor does what is no topic.
+    topics[3].num_partitions = 3_998;
+    let answers = created(topics).await;
+    let one_by_one = [
+        ErrorCode::TopicAlreadyExists,
+        ErrorCode::InvalidConfig,
+        ErrorCode::None,
+        ErrorCode::None,
+        ErrorCode::InvalidRequest,
+        ErrorCode::InvalidRequest,
+    ];
+    let mut answered = codes(&answers);
+    let mut expected = one_by_one.map(ErrorCode::code);
+    answered.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(answered, expected);
+}
+
+#[tokio::test]
 async fn a_created_topic_is_described_with_its_configs_from_version_5_on() {
     for version in 2..=7 {
         let fake = fake();

@@ -65,7 +65,6 @@ async fn try_start(store: &Store, set: &[(&'static str, &'static str)]) -> Resul
 async fn create(broker: &Broker) -> PartitionHandle {
     let topic = NewTopic {
         name: "old".to_owned(),
-        internal: false,
         partitions: Some(1),
         replication_factor: None,
         assignments: BTreeMap::new(),

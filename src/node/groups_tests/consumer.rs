@@ -16,7 +16,6 @@ use crate::groups::{CommitRequest, Fetcher, Refusal};
 pub(super) async fn create(world: &World, name: &str, partitions: i32) -> TopicId {
     let topic = NewTopic {
         name: name.to_owned(),
-        internal: false,
         partitions: Some(partitions),
         replication_factor: Some(1),
         assignments: BTreeMap::new(),

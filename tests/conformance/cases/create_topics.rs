@@ -8,13 +8,14 @@ use kafka_protocol::messages::{
     metadata_request::MetadataRequestTopic,
 };
 
-use super::{create_topic, foreign_id, new_topic, text, topic, versions};
-use crate::talk::Talk;
+use super::{await_leaders, create_topic, foreign_id, new_topic, produce, text, topic, versions};
+use crate::{batch::numbered, talk::Talk};
 
 pub fn script(talk: &mut Talk) {
     for version in versions::<CreateTopicsRequest>() {
         create_good(talk, version);
         create_bad(talk, version);
+        create_too_many(talk, version);
     }
     for version in versions::<CreatePartitionsRequest>() {
         grow(talk, version);
@@ -22,6 +23,7 @@ pub fn script(talk: &mut Talk) {
     for version in versions::<DeleteTopicsRequest>() {
         delete(talk, version);
     }
+    internal(talk);
 }
 
 fn create(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
@@ -176,6 +178,43 @@ fn bad_assignments(talk: &mut Talk, version: i16) {
     ask("a factor beside it", assigned(&name, &[(0, &[1])]).with_replication_factor(1));
 }
 
+/// One request makes at most ten thousand partitions, whatever else is wrong with its topics.
+fn create_too_many(talk: &mut Talk, version: i16) {
+    talk.begin("create too many");
+    let name = |kind: &str| format!("many-{kind}-{version}");
+    let there = name("there");
+    talk.quiet(version, &create(vec![new_topic(&there, 1, &[])]));
+    let of = |kind: &str, partitions: i32| new_topic(&name(kind), partitions, &[]);
+    let ask = |talk: &mut Talk, step: &str, topics: Vec<CreatableTopic>| {
+        talk.ask(step, version, &create(topics));
+    };
+    ask(talk, "one of 10,001", vec![of("one", 10_001)]);
+    ask(talk, "two of 10,001", vec![of("a", 5_000), of("b", 5_001)]);
+    ask(talk, "beside an invalid name", vec![of("a", 5_000), new_topic("in valid", 5_001, &[])]);
+    ask(talk, "beside one that is there", vec![of("a", 1), new_topic(&there, 10_000, &[])]);
+    ask(talk, "beside bad configs", {
+        let bad = new_topic(&name("b"), 5_001, &[("retention.ms", "abc")]);
+        vec![of("a", 5_000), bad]
+    });
+    ask(talk, "beside an assignment", {
+        vec![of("a", 9_999), assigned(&name("b"), &[(0, &[77]), (1, &[1])])]
+    });
+    ask(talk, "beside no partitions", vec![of("a", 10_001), of("b", 0), of("c", -2)]);
+    ask(talk, "beside the log of metadata", {
+        vec![of("a", 10_001), new_topic("__cluster_metadata", 1, &[])]
+    });
+    ask(talk, "beside a name twice", vec![of("a", 10_001), of("b", 1), of("b", 2)]);
+    ask(talk, "in a name twice", vec![of("c", 1), of("b", 10_001), of("b", 10_001)]);
+    ask(talk, "in the log of metadata", {
+        vec![of("d", 1), new_topic("__cluster_metadata", 10_001, &[])]
+    });
+    if version >= 4 {
+        ask(talk, "with the default", vec![of("a", 10_000), of("b", -1)]);
+    }
+    let dry = create(vec![of("one", 10_001)]).with_validate_only(true);
+    talk.ask("validate only", version, &dry);
+}
+
 fn grow(talk: &mut Talk, version: i16) {
     talk.begin("grow");
     let name = format!("grow-{version}");
@@ -197,6 +236,9 @@ fn grow(talk: &mut Talk, version: i16) {
     talk.ask("to two", version, &request(vec![wanted(&name, 2)]));
     talk.ask("to none", version, &request(vec![wanted(&name, 0)]));
     talk.ask("to minus one", version, &request(vec![wanted(&name, -1)]));
+    // Kafka would add a part of them, and says that it failed.
+    let far = request(vec![wanted(&name, 20_000)]).with_validate_only(true);
+    talk.ask("to 20,000, validate only", version, &far);
     talk.ask("an unknown topic", version, &request(vec![wanted("grow-unknown", 3)]));
     talk.ask("an invalid name", version, &request(vec![wanted("in valid", 3)]));
     talk.ask("an empty name", version, &request(vec![wanted("", 3)]));
@@ -215,6 +257,27 @@ fn grow(talk: &mut Talk, version: i16) {
     talk.ask("assigned: no replicas", version, &request(vec![with(5, &[&[]])]));
     talk.ask("assigned: a broker twice", version, &request(vec![with(5, &[&[1, 1]])]));
     talk.ask("assigned: none at all", version, &request(vec![with(5, &[])]));
+}
+
+/// What a topic of one of these names is, whoever creates it.
+fn internal(talk: &mut Talk) {
+    for name in ["__consumer_offsets", "__transaction_state", "__share_group_state"] {
+        talk.begin(&format!("internal {name}"));
+        let kept = [("cleanup.policy", "compact")];
+        talk.ask("create", 7, &create(vec![new_topic(name, 2, &kept)]));
+        described(talk, "described", 12, name);
+        await_leaders(talk, name, 2);
+        talk.ask("write to it", 9, &produce(name, 0, &numbered(talk.base_ms(), 0, 1)));
+        let more = CreatePartitionsTopic::default()
+            .with_name(topic(name))
+            .with_count(3)
+            .with_assignments(None);
+        let more = CreatePartitionsRequest::default()
+            .with_topics(vec![more])
+            .with_timeout_ms(5_000)
+            .with_validate_only(true);
+        talk.ask("grow", 3, &more);
+    }
 }
 
 fn delete(talk: &mut Talk, version: i16) {

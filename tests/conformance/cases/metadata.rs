@@ -13,6 +13,7 @@ pub fn script(talk: &mut Talk) {
     known_and_unknown(talk);
     by_id(talk);
     created_on_sight(talk);
+    internal_on_sight(talk);
     three_replicas(talk);
     cluster(talk);
 }
@@ -116,6 +117,18 @@ fn created_on_sight(talk: &mut Talk) {
         12,
         &names(12, &["on_sight.1", "on.sight_1"]).with_allow_auto_topic_creation(true),
     );
+}
+
+/// A coordinator's own topic comes as the coordinator would have it.
+fn internal_on_sight(talk: &mut Talk) {
+    talk.begin("internal on sight");
+    for name in ["__consumer_offsets", "__transaction_state", "__share_group_state"] {
+        let wanted = names(12, &[name]).with_allow_auto_topic_creation(true);
+        talk.ask(&format!("{name}, first sight"), 12, &wanted);
+        talk.settle();
+        await_leaders(talk, name, 1);
+        talk.ask(&format!("{name}, second sight"), 12, &wanted);
+    }
 }
 
 /// One broker can't hold three replicas in Apache Kafka; ours accepts the number as clients send it.
