@@ -12,7 +12,6 @@ use kafka_protocol::messages::delete_records_response::{
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 use tokio::time::{Instant, timeout_at};
 
-use super::topics::is_internal;
 use super::{Session, error_code, patience};
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;

@@ -252,8 +252,10 @@ pub(super) fn refused_batch(
     let partition = format_args!("{topic}-{index}");
     let mut response = PartitionProduceResponse::refused(index, code);
     response.error_message = error.message(&partition).map(StrBytes::from_string);
-    if let record::Error::Rejected(rejections) = error {
+    if error.is_of_append() {
         response.log_start_offset = log_start_offset;
+    }
+    if let record::Error::Rejected(rejections) = error {
         let each = rejections.first().iter().map(|record| RecordError {
             batch_index: record.index,
             message: Some(StrBytes::from_string(record.message(&partition))),

@@ -14,7 +14,7 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use uuid::Uuid;
 
 use super::scope::{CLUSTER_OPERATIONS, NO_OPERATIONS, Scope, TOPIC_OPERATIONS, text};
-use super::topics::{is_internal, name_fault};
+use super::topics::name_fault;
 use crate::base::ids::TopicId;
 use crate::cluster::client::{CreateTopics, NewTopic, Visible};
 use crate::cluster::error::Refusal;

@@ -241,6 +241,30 @@ impl Error {
         matches!(self, Self::Rejected(rejections) if rejections.has_timestamp)
     }
 
+    /// Whether Kafka finds it only as it appends, and so tells where the log starts beside it: what it sees in the bytes of the
+    /// request it refuses before it looks for a log.
+    ///
+    /// Source: `ProduceRequest.validateRecords`, `ReplicaManager.appendRecordsToLeader` in Apache Kafka.
+    #[must_use]
+    pub fn is_of_append(&self) -> bool {
+        match self {
+            Self::Rejected(_) => true,
+            Self::Invalid(flaw) => !matches!(
+                flaw,
+                Flaw::Empty
+                    | Flaw::SeveralBatches
+                    | Flaw::Truncated { .. }
+                    | Flaw::Length(_)
+                    | Flaw::Magic(_)
+                    | Flaw::Crc { .. }
+            ),
+            Self::Corrupt(_)
+            | Self::TooLarge { .. }
+            | Self::UnsupportedCompression { .. }
+            | Self::SchemasNotReady => false,
+        }
+    }
+
     /// What Kafka writes as the partition's error_message; none where Kafka leaves it null.
     ///
     /// Source: `LogValidator.processRecordErrors`, `ReplicaManager.appendRecordsToLeader` in Apache Kafka.

@@ -7,16 +7,6 @@ pub(super) mod describe_partitions;
 
 const NAME_CHARS_MAX: usize = 249;
 
-/// The topics of Kafka's own coordinators.
-const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
-
-/// Whether clients may not write to a topic of this name, or delete its records.
-///
-/// Source: `org.apache.kafka.common.internals.Topic.isInternal` in Apache Kafka 4.3.1.
-pub(super) fn is_internal(name: &str) -> bool {
-    INTERNAL.contains(&name)
-}
-
 /// What is wrong with a topic's name, in Kafka's words.
 ///
 /// Source: `org.apache.kafka.common.internals.Topic` in Apache Kafka.
