@@ -79,6 +79,7 @@ impl Args {
 }
 
 async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut ready = ReadyFile::new(ready_file)?;
     let mut signals = Signals::new()?;
     let started = Instant::now();
     let node = tokio::select! {
@@ -87,10 +88,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()
         name = signals.next() => anyhow::bail!("{name} while starting"),
         node = Box::pin(Node::start(config.clone())) => node.context("cannot start")?,
     };
-    if let Some(path) = &ready_file {
-        write_ready_file(path, &config, &node)
-            .with_context(|| format!("--ready-file {}", path.display()))?;
-    }
+    ready.write(&config, &node)?;
     output::text(&ready_text(&config, &node, started.elapsed()))?;
     let name = tokio::select! {
         biased;
@@ -98,15 +96,12 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()
         name = signals.next() => name,
     };
     tracing::info!(signal = name, "stopping; a second signal stops at once");
-    let ended = tokio::select! {
+    drop(ready);
+    tokio::select! {
         biased;
         name = signals.next() => anyhow::bail!("{name} again: stopped at once"),
         () = Box::pin(node.shutdown()) => Ok(()),
-    };
-    if let Some(path) = &ready_file {
-        let _ = std::fs::remove_file(path);
     }
-    ended
 }
 
 /// The two signals that ask a process to stop.
@@ -128,6 +123,41 @@ impl Signals {
             biased;
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// The file that says where this process serves: there only while it does, unless the process is killed.
+struct ReadyFile {
+    path: Option<PathBuf>,
+    is_written: bool,
+}
+
+impl ReadyFile {
+    /// Takes away what a process before left: nobody is at its addresses.
+    fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
+        if let Some(path) = &path
+            && let Err(error) = std::fs::remove_file(path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(error).with_context(|| format!("--ready-file {}", path.display()));
+        }
+        Ok(Self { path, is_written: false })
+    }
+
+    fn write(&mut self, config: &Config, node: &Node) -> anyhow::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        write_ready_file(path, config, node)
+            .with_context(|| format!("--ready-file {}", path.display()))?;
+        self.is_written = true;
+        Ok(())
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.as_ref().filter(|_| self.is_written) {
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Addresses of listeners, as text and as parts.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// `host:port`. The host is a name or an address; empty, `0.0.0.0` and `::` mean every interface.
@@ -17,8 +17,18 @@ impl Address {
     /// Whether only this machine can reach it. `localhost` is: it is bound on 127.0.0.1 and ::1, whatever a resolver says.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
+        self.is_localhost() || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
+    fn is_localhost(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+
+    /// The addresses of `localhost`, of which no resolver is asked. None: it is another host.
+    #[must_use]
+    pub fn localhost(&self) -> Option<[SocketAddr; 2]> {
+        let both: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        self.is_localhost().then(|| both.map(|ip| SocketAddr::new(ip, self.port)))
     }
 
     /// Whether it stands for every interface, so that no client can connect to it as it is.
@@ -49,7 +59,7 @@ impl FromStr for Address {
         let host = bare.unwrap_or(host);
         // Without brackets the last group of an IPv6 address would be taken for the port.
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let ipv6 = bare.is_some() && host.parse::<std::net::Ipv6Addr>().is_ok();
+        let ipv6 = bare.is_some() && host.parse::<Ipv6Addr>().is_ok();
         if !ipv6 && (bare.is_some() || !host.chars().all(fine)) {
             return Err(wrong());
         }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -227,8 +228,8 @@ fn plain(value: &DeValue<'_>) -> String {
 fn from_env(env: &[(String, String)], names: &Names, faults: &mut Faults) -> Vec<Setting> {
     let by_env: BTreeMap<String, &str> = names.keys().map(|name| (env_name(name), *name)).collect();
     let mut settings = Vec::new();
-    let ours = env.iter().filter(|(name, _)| {
-        name.starts_with(ENV_PREFIX) && !is_of_tools(name) && !is_service_link(name)
+    let ours = env.iter().filter(|(name, value)| {
+        name.starts_with(ENV_PREFIX) && !is_of_tests(name) && !is_service_link(env, name, value)
     });
     for (env, text) in ours {
         let name = by_env.get(env).map_or_else(|| env.clone(), |name| (*name).to_owned());
@@ -253,21 +254,61 @@ pub fn env_name(name: &str) -> String {
     ENV_PREFIX.chars().chain(name.chars().map(shout)).collect()
 }
 
-/// The file's own variable, and those of the scripts and tests of this repository, which start the program.
-fn is_of_tools(name: &str) -> bool {
-    let rest = &name[ENV_PREFIX.len()..];
-    name == CONFIG_ENV
-        || rest.starts_with("TEST_")
-        || matches!(rest, "BIN" | "CACHE" | "KAFKA_JARS" | "REFRESH_FROM")
+/// The file's own variable, and what this repository's tests are told, which start the program: no setting is called so.
+fn is_of_tests(name: &str) -> bool {
+    name == CONFIG_ENV || name[ENV_PREFIX.len()..].starts_with("TEST_")
 }
 
-/// Kubernetes gives each pod variables such as `THALWEG_PORT_9092_TCP_ADDR` for a Service called `thalweg`.
-fn is_service_link(name: &str) -> bool {
-    let rest = &name[ENV_PREFIX.len()..];
-    rest == "PORT"
-        || rest.starts_with("PORT_")
-        || rest.contains("SERVICE_HOST")
-        || rest.contains("SERVICE_PORT")
-        || rest.contains("_PORT_") && (rest.contains("_TCP") || rest.contains("_UDP"))
-        || rest.ends_with("_PORT")
+/// Kubernetes gives each pod variables such as `THALWEG_PORT_9092_TCP_ADDR` for a Service called `thalweg`, and such as
+/// `THALWEG_HTTP_PORT` for one called `thalweg-http`. Each has the value of its kind, and all of a Service come together:
+/// what only looks like one is a setting that nobody knows.
+fn is_service_link(env: &[(String, String)], name: &str, value: &str) -> bool {
+    let hosts = |service: &str| {
+        env.iter().any(|(name, value)| {
+            name.strip_prefix(service) == Some("_SERVICE_HOST") && is_address(value)
+        })
+    };
+    service_of(name, value).is_some_and(hosts)
+}
+
+/// The Service of which a variable of this name and value would be, as its variables begin.
+fn service_of<'a>(name: &'a str, value: &str) -> Option<&'a str> {
+    let is_port = || value.parse::<u16>().is_ok();
+    if let Some(service) = name.strip_suffix("_SERVICE_HOST") {
+        return Some(service).filter(|_| is_address(value));
+    }
+    if let Some((service, port_name)) = name.split_once("_SERVICE_PORT") {
+        let ends = port_name.is_empty() || port_name.starts_with('_');
+        return Some(service).filter(|_| ends && is_port());
+    }
+    if let Some(service) = name.strip_suffix("_PORT").filter(|_| is_link(value)) {
+        return Some(service);
+    }
+    let (service, port) = name.rsplit_once("_PORT_")?;
+    let parts: Vec<&str> = port.split('_').collect();
+    let [number, protocol, what @ ..] = &parts[..] else { return None };
+    let fits = match what {
+        [] => is_link(value),
+        ["PROTO"] => value.eq_ignore_ascii_case(protocol),
+        ["PORT"] => value == *number,
+        ["ADDR"] => is_address(value),
+        _ => false,
+    };
+    let fits = fits && is_protocol(protocol) && number.parse::<u16>().is_ok();
+    Some(service).filter(|_| fits)
+}
+
+fn is_address(value: &str) -> bool {
+    value.parse::<IpAddr>().is_ok()
+}
+
+fn is_protocol(name: &str) -> bool {
+    ["tcp", "udp", "sctp"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// `tcp://10.0.0.1:9092`.
+fn is_link(value: &str) -> bool {
+    value
+        .split_once("://")
+        .is_some_and(|(protocol, at)| is_protocol(protocol) && at.parse::<SocketAddr>().is_ok())
 }

@@ -116,7 +116,8 @@ under `[num]`. Kafka's names work as they are; settings marked ★ are Thalweg's
 
 Times take a unit (`250ms`, `90s`, `15m`, `12h`, `7d`), else they are milliseconds. Sizes take a unit (`64KiB`, `8MiB`),
 else they are bytes. -1 is no limit where it is allowed. A name that is not here is an error, and all errors are
-reported at once. `thalweg serve --print-config` shows every setting as it would be, and where each was said.
+reported at once; variables that Kubernetes sets for a Service (`THALWEG_SERVICE_HOST` and those beside it) are passed over.
+`thalweg serve --print-config` shows every setting as it would be, and where each was said.
 ";
 
 impl Key {

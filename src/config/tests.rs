@@ -108,6 +108,51 @@ fn kafkas_names_and_units_work() {
 }
 
 #[test]
+fn only_what_kubernetes_says_of_a_service_is_skipped() {
+    let unknown = |env: &[(&str, &str)]| {
+        let faults = faults(&inputs("", env, &[]));
+        assert!(faults.iter().all(|fault| fault.contains("is not a setting")), "{faults:?}");
+        faults.len()
+    };
+    let of = |service: &str, host: &str| {
+        [
+            ("SERVICE_HOST", host.to_owned()),
+            ("SERVICE_PORT", "9092".to_owned()),
+            ("SERVICE_PORT_KAFKA", "9092".to_owned()),
+            ("PORT", format!("tcp://{host}:9092")),
+            ("PORT_9092_TCP", format!("tcp://{host}:9092")),
+            ("PORT_9092_TCP_PROTO", "tcp".to_owned()),
+            ("PORT_9092_TCP_PORT", "9092".to_owned()),
+            ("PORT_9092_TCP_ADDR", host.to_owned()),
+        ]
+        .map(|(name, value)| (format!("{service}_{name}"), value))
+    };
+    for service in ["THALWEG", "THALWEG_HTTP", "THALWEG_NUM_PARTITIONS"] {
+        let all = of(service, "10.0.0.1");
+        let all = all.each_ref().map(|(name, value)| (name.as_str(), value.as_str()));
+        assert_eq!(unknown(&all), 0, "{service}");
+        // Without the Service's host they are nobody's.
+        assert_eq!(unknown(&all[1..]), 7, "{service}");
+        for at in 1..all.len() {
+            let mut changed = all;
+            changed[at].1 = "9644x";
+            assert_eq!(unknown(&changed), 1, "{changed:?}");
+        }
+    }
+    for (name, value) in [
+        ("THALWEG_HTTP_PORT", "9644"),
+        ("THALWEG_PORT", "9092"),
+        ("THALWEG_PORT", "tcp://10.0.0.1:9092"),
+        ("THALWEG_CACHE", "/cache"),
+        ("THALWEG_BIN", "/usr/bin/thalweg"),
+        ("THALWEG_KAFKA_JARS", "/jars"),
+        ("THALWEG_REFRESH_FROM", "/jars"),
+    ] {
+        assert_eq!(unknown(&[(name, value)]), 1, "{name}={value}");
+    }
+}
+
+#[test]
 fn all_faults_come_at_once_with_their_places() {
     let file = "num.partitons = 1\nbroker.id = \"x\"\n";
     let env = [

@@ -194,7 +194,11 @@ async fn bind(config: &Config) -> Result<(Vec<Bound>, TcpListener, Option<TcpLis
 
 async fn bind_http(name: &str, address: &Address) -> Result<TcpListener, Error> {
     let named = |source: std::io::Error| Error::bind(format_args!("{name}://{address}"), &source);
-    TcpListener::bind((address.host.as_str(), address.port)).await.map_err(named)
+    let bound = match address.localhost() {
+        Some(both) => TcpListener::bind(&both[..]).await,
+        None => TcpListener::bind((address.host.as_str(), address.port)).await,
+    };
+    bound.map_err(named)
 }
 
 #[cfg(test)]

@@ -47,7 +47,9 @@ pub enum Refusal {
     },
     /// A put was answered as done, and other bytes are there.
     #[error(
-        "{store} does not give back what was put: {key} was stored and then read with other bytes"
+        "{store} does not give back what was put: {key} was stored and then read with other bytes; what stands in between \
+         (a proxy, a gateway, a cache) must leave objects as they are: name the store itself in store.endpoint, or use \
+         another store"
     )]
     NotFaithful {
         /// The store.
@@ -203,5 +205,24 @@ fn judge(store: &Store, error: Error) -> Refusal {
         | Error::Unavailable { .. }
         | Error::Full { .. }
         | Error::DurabilityLost { .. } => Refusal::Unreachable { store, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let (store, key) = (|| "the store".to_owned(), keys::probe(1));
+        for refusal in [
+            Refusal::NotExclusive { store: store(), key: key.clone() },
+            Refusal::NoWinner { store: store() },
+            Refusal::NotFaithful { store: store(), key },
+        ] {
+            let said = refusal.to_string();
+            let (_, advice) = said.rsplit_once([';', ':']).expect("what to do comes last");
+            assert!(advice.contains("use a"), "{said}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Binds listeners, accepts connections up to a limit, and stops accepting on shutdown.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ impl Bound {
     /// The host does not resolve, one of its addresses is another's, or none can be bound.
     pub async fn bind(listener: &Listener) -> io::Result<Self> {
         let Address { host, port } = &listener.address;
-        let addresses = addresses(host, *port).await?;
+        let addresses = addresses(&listener.address, resolved(&listener.address)).await?;
         let mut tries = if *port == 0 { FREE_PORT_TRIES } else { 1 };
         let sockets = loop {
             tries -= 1;
@@ -118,12 +118,22 @@ fn asked(host: &str, address: &SocketAddr) -> bool {
     host != "127.0.0.1" || address.is_ipv4()
 }
 
-async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let mut found: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    // Clients that are told `localhost` try either family: serve both, IPv4 first.
-    if matches!(host, "localhost" | "127.0.0.1") {
-        found.push(SocketAddr::from(([127, 0, 0, 1], port)));
-        found.push(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)));
+async fn resolved(address: &Address) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host((address.host.as_str(), address.port)).await?.collect())
+}
+
+/// Clients that are told `localhost` try either family: both are served, IPv4 first. A resolver may know neither, or give
+/// an address that other machines reach.
+async fn addresses(
+    address: &Address,
+    resolved: impl Future<Output = io::Result<Vec<SocketAddr>>>,
+) -> io::Result<Vec<SocketAddr>> {
+    if let Some(both) = address.localhost() {
+        return Ok(both.to_vec());
+    }
+    let mut found = resolved.await?;
+    if address.host == "127.0.0.1" {
+        found.push(SocketAddr::from((Ipv6Addr::LOCALHOST, address.port)));
     }
     found.sort_by_key(|address| (address.is_ipv6(), *address));
     found.dedup();
@@ -243,6 +253,8 @@ impl Acceptor {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
 
     fn listener(host: &str, port: u16) -> Listener {
@@ -261,6 +273,25 @@ mod tests {
             let connected = tokio::time::timeout(Duration::from_millis(900), connected).await;
             waiting.push(connected.unwrap_or_else(|_| panic!("no room for {number}")).unwrap());
         }
+    }
+
+    #[tokio::test]
+    async fn localhost_is_on_loopback_whatever_a_resolver_says() {
+        let of = async |host: &str, resolved: io::Result<Vec<SocketAddr>>| {
+            let address = Address { host: host.to_owned(), port: 7 };
+            let found = addresses(&address, ready(resolved)).await.ok()?;
+            Some(found.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let both = ["127.0.0.1:7", "[::1]:7"].map(str::to_owned).to_vec();
+        let unknown = || Err(io::ErrorKind::NotFound.into());
+        for host in ["localhost", "LocalHost"] {
+            assert_eq!(of(host, Ok(vec![([10, 9, 8, 7], 7).into()])).await, Some(both.clone()));
+            assert_eq!(of(host, unknown()).await, Some(both.clone()));
+        }
+        assert_eq!(of("127.0.0.1", Ok(vec![([127, 0, 0, 1], 7).into()])).await, Some(both));
+        let named = Some(vec!["10.9.8.7:7".to_owned()]);
+        assert_eq!(of("broker.example", Ok(vec![([10, 9, 8, 7], 7).into()])).await, named);
+        assert_eq!(of("broker.example", unknown()).await, None);
     }
 
     /// Its clients would talk to somebody else on the other half.

@@ -60,6 +60,8 @@ impl Settings {
         if let Some(store) = &self.store {
             command.args(["--store", store]);
         }
+        // To the program it would be a setting.
+        command.env_remove("THALWEG_BIN");
         let log = fs::File::create(self.folder.join("broker.log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("could not start the broker")?;
