@@ -74,7 +74,8 @@ pub(super) const KEYS: &[Key] = &[
         "log.level",
         Text,
         "info",
-        "What is logged: error, warn, info, debug or trace; or by part, such as `info,thalweg::wal=debug`.",
+        "What is logged: error, warn, info, debug or trace; or by part, such as `info,thalweg::wal=debug`. Clients change it until \
+         the next start as the level of the broker's logger `root`.",
     ),
 ];
 

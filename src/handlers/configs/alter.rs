@@ -10,6 +10,7 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::group_bounds;
+use super::loggers;
 use super::resource;
 use super::rules;
 use crate::cluster::client::{ConfigChange, ConfigEdit, Visible};
@@ -41,8 +42,17 @@ pub(in crate::handlers) async fn handle(
     Visible { value: response, version: done.version }
 }
 
+/// A change that is asked for.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// The coordinator makes it.
+    Cluster(ConfigChange),
+    /// This process makes it, of its own log lines: the level that they get, if another.
+    Level(Option<&'static str>),
+}
+
 /// A resource as a request names it, and the change that is asked for, unless that is refused.
-pub(super) type Asked<'a> = ((i8, &'a str), Result<ConfigChange, Refused>);
+pub(super) type Asked<'a> = ((i8, &'a str), Result<Change, Refused>);
 
 /// Has the changes done that can be, and gives the code and the words of each answer, in order.
 pub(super) async fn alter_each(
@@ -63,7 +73,7 @@ pub(super) async fn alter_each(
     Visible { value: answers.collect(), version: done.version }
 }
 
-fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange, Refused> {
+fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<Change, Refused> {
     check_keys(asked.configs.iter().map(|config| (&*config.name, config.value.is_none())))?;
     let resource = resource::altered(scope, asked.resource_type, &asked.resource_name)?;
     let value = |config: &kafka_protocol::messages::alter_configs_request::AlterableConfig| {
@@ -72,7 +82,7 @@ fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange,
     };
     let wanted: BTreeMap<String, String> = asked.configs.iter().map(value).collect();
     check(scope, &resource, wanted.keys().map(String::as_str), &wanted)?;
-    Ok(ConfigChange { resource, change: ConfigEdit::Replace(wanted) })
+    Ok(Change::Cluster(ConfigChange { resource, change: ConfigEdit::Replace(wanted) }))
 }
 
 /// The resources that are named more than once.
@@ -140,26 +150,33 @@ pub(super) fn check<'a>(
 /// Has those parts done that were not refused yet.
 async fn change(
     scope: &Scope<'_>,
-    parts: Vec<Result<ConfigChange, Refused>>,
+    parts: Vec<Result<Change, Refused>>,
     validate_only: bool,
 ) -> Visible<Vec<Result<(), Refused>>> {
-    let fine: Vec<ConfigChange> =
-        parts.iter().filter_map(|part| part.as_ref().ok()).cloned().collect();
-    if fine.is_empty() {
-        let value = parts.into_iter().map(|part| part.map(|_| ())).collect();
-        return Visible { value, version: scope.image.version };
-    }
-    let call = scope.cluster.alter_configs(fine, validate_only);
-    let (mut done, version) = match within(TIMEOUT_MS, call).await {
-        Ok(done) => (Ok(done.value.into_iter()), done.version),
-        Err(error) => (Err(error), scope.image.version),
-    };
-    let value = parts.into_iter().map(|part| {
-        part?;
-        match &mut done {
-            Ok(done) => done.next().expect("one answer for each part").map_err(refused),
-            Err(error) => Err(Refused::standard(*error)),
+    let fine: Vec<ConfigChange> = parts
+        .iter()
+        .filter_map(|part| match part {
+            Ok(Change::Cluster(change)) => Some(change.clone()),
+            Ok(Change::Level(_)) | Err(_) => None,
+        })
+        .collect();
+    let unchanged = scope.image.version;
+    let (mut done, version) = if fine.is_empty() {
+        (Ok(Vec::new().into_iter()), unchanged)
+    } else {
+        let call = scope.cluster.alter_configs(fine, validate_only);
+        match within(TIMEOUT_MS, call).await {
+            Ok(done) => (Ok(done.value.into_iter()), done.version),
+            Err(error) => (Err(error), unchanged),
         }
+    };
+    let value = parts.into_iter().map(|part| match (part?, &mut done) {
+        (Change::Level(Some(level)), _) if !validate_only => loggers::set(level),
+        (Change::Level(_), _) => Ok(()),
+        (Change::Cluster(_), Ok(done)) => {
+            done.next().expect("one answer for each part").map_err(refused)
+        }
+        (Change::Cluster(_), Err(error)) => Err(Refused::standard(*error)),
     });
     Visible { value: value.collect(), version }
 }

@@ -11,6 +11,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::kind::{Key, Type};
+use super::loggers;
 use super::resource::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
 use super::rules;
 use crate::base::ids::BrokerId;
@@ -110,6 +111,8 @@ fn entry(
             .with_value(synonym.value.map(text))
             .with_source(synonym.source as i8)
     };
+    // Kafka leaves that of a logger empty, asked for or not.
+    let documentation = documentation || config.source == Source::Logger;
     DescribeConfigsResourceResult::default()
         .with_name(text(config.name))
         .with_value(config.value.map(text))
@@ -360,13 +363,11 @@ fn type_of(kind: Kind) -> Type {
     }
 }
 
-/// There is one logger, whose level is set when the broker starts.
 fn logger(config: &Config) -> Described {
-    let level = config.node.log_level.split([',', '=']).next().unwrap_or_default();
     Described {
-        name: "root".to_owned(),
-        value: Some(level.to_ascii_uppercase()),
-        read_only: true,
+        name: loggers::ROOT.to_owned(),
+        value: Some(loggers::level(config)),
+        read_only: false,
         sensitive: false,
         synonyms: Vec::new(),
         source: Source::Logger,

@@ -8,7 +8,8 @@ use kafka_protocol::messages::incremental_alter_configs_request::{
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
-use super::alter::{alter_each, check, check_keys};
+use super::alter::{Change, alter_each, check, check_keys};
+use super::loggers;
 use super::resource::{self, BROKER, BROKER_LOGGER};
 use crate::cluster::client::{ConfigChange, ConfigEdit, Visible};
 use crate::cluster::config::ConfigOp;
@@ -35,17 +36,17 @@ pub(in crate::handlers) async fn handle(
     Visible { value: response, version: done.version }
 }
 
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+pub(super) const SET: i8 = 0;
+pub(super) const DELETE: i8 = 1;
+pub(super) const APPEND: i8 = 2;
+pub(super) const SUBTRACT: i8 = 3;
 
-fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange, Refused> {
+fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<Change, Refused> {
     let lacks =
         |config: &AlterableConfig| config.config_operation != DELETE && config.value.is_none();
     check_keys(asked.configs.iter().map(|config| (&*config.name, lacks(config))))?;
     if asked.resource_type == BROKER_LOGGER {
-        return Err(fixed_logger(asked));
+        return loggers::wanted(scope, asked).map(Change::Level);
     }
     let resource = resource::altered(scope, asked.resource_type, &asked.resource_name)?;
     let mut wanted = scope.image.overrides(&resource).cloned().unwrap_or_default();
@@ -61,7 +62,7 @@ fn part(scope: &Scope<'_>, asked: &AlterConfigsResource) -> Result<ConfigChange,
         ops.push((config.name.to_string(), op));
     }
     check(scope, &resource, asked.configs.iter().map(|config| &*config.name), &wanted)?;
-    Ok(ConfigChange { resource, change: ConfigEdit::Incremental(ops) })
+    Ok(Change::Cluster(ConfigChange { resource, change: ConfigEdit::Incremental(ops) }))
 }
 
 fn op(kind: i8, config: &AlterableConfig) -> Result<ConfigOp, Refused> {
@@ -78,16 +79,6 @@ fn op(kind: i8, config: &AlterableConfig) -> Result<ConfigOp, Refused> {
         // Kafka's controller stumbles over it, and says only so.
         _ => Err(Refused { error: ErrorCode::UnknownServerError, message: None }),
     }
-}
-
-/// Log levels are set when the broker starts.
-fn fixed_logger(asked: &AlterConfigsResource) -> Refused {
-    let unknown = asked.configs.iter().find(|config| &*config.name != "root");
-    let message = match unknown {
-        Some(config) => format!("Logger {} does not exist!", &*config.name),
-        None => "The log level is set by log.level when the broker starts.".to_owned(),
-    };
-    Refused::new(ErrorCode::InvalidConfig, message)
 }
 
 #[cfg(test)]

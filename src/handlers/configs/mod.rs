@@ -6,6 +6,7 @@ pub(super) mod incremental_alter;
 mod group_bounds;
 mod kind;
 pub(super) mod list_resources;
+mod loggers;
 mod other_keys;
 mod resource;
 mod rules;

@@ -27,6 +27,7 @@ pub fn script(talk: &mut Talk) {
         alter_incrementally(talk, version);
         alter_incrementally_badly(talk, version);
         alter_brokers(talk, version);
+        loggers(talk, version);
     }
     for version in versions::<AlterConfigsRequest>() {
         alter(talk, version);
@@ -258,6 +259,43 @@ fn alter_brokers(talk: &mut Talk, version: i16) {
             crate::tree::of(&answer.results[0].configs),
         );
     }
+}
+
+/// `root` is the one logger that two brokers can share.
+fn loggers(talk: &mut Talk, version: i16) {
+    talk.begin("loggers");
+    let shown = |talk: &mut Talk, step: &str| {
+        let root = of(BROKER_LOGGER, "1", Some(&["root"]));
+        let answer = talk.quiet(4, &root).expect("DescribeConfigs is answered");
+        talk.record(&format!("{step}, described"), version, crate::tree::of(&answer.results));
+    };
+    let set = |level| operation("root", SET, level);
+    talk.ask("set", version, &change(BROKER_LOGGER, "1", vec![set(Some("WARN"))]));
+    shown(talk, "set");
+    let dry = change(BROKER_LOGGER, "1", vec![set(Some("ERROR"))]).with_validate_only(true);
+    talk.ask("validate only", version, &dry);
+    shown(talk, "validate only");
+    for (step, name, operations) in [
+        ("a level in small letters", "1", vec![set(Some("info"))]),
+        ("an unknown level", "1", vec![set(Some("LOUD"))]),
+        ("an empty level", "1", vec![set(Some(""))]),
+        ("null", "1", vec![set(None)]),
+        ("an unknown logger", "1", vec![operation("no.such.logger", SET, Some("INFO"))]),
+        ("delete", "1", vec![operation("root", DELETE, None)]),
+        ("delete an unknown logger", "1", vec![operation("no.such.logger", DELETE, None)]),
+        ("append", "1", vec![operation("root", APPEND, Some("INFO"))]),
+        ("subtract", "1", vec![operation("root", SUBTRACT, Some("INFO"))]),
+        ("an unknown operation", "1", vec![operation("root", 9, Some("INFO"))]),
+        ("a key twice", "1", vec![set(Some("INFO")), set(Some("INFO"))]),
+        ("good and bad", "1", vec![set(Some("INFO")), operation("x", SET, Some("INFO"))]),
+        ("nothing", "1", vec![]),
+        ("another broker", "9", vec![set(Some("INFO"))]),
+        ("a broker that is no number", "one", vec![set(Some("INFO"))]),
+        ("no broker", "", vec![set(Some("INFO"))]),
+    ] {
+        talk.ask(step, version, &change(BROKER_LOGGER, name, operations));
+    }
+    shown(talk, "at the end");
 }
 
 fn alter(talk: &mut Talk, version: i16) {

@@ -106,6 +106,32 @@ async fn a_broker_s_settings_are_fixed_and_others_are_taken() {
     check(BROKER, "x", &[], (Request, "Node id must be an integer, but it is: x")).await;
 }
 
+/// That a level takes effect is for a process to show: here nobody takes its lines.
+#[tokio::test]
+async fn a_broker_has_one_logger_with_kafka_s_levels() {
+    use ErrorCode::{InvalidConfig as Config, InvalidRequest as Request};
+    let of = async |changes: &[Change<'_>], expected: (ErrorCode, &str)| {
+        check(BROKER_LOGGER, "1", changes, expected).await;
+    };
+    let loud = Some("LOUD");
+    let levels = "Cannot set the log level of root to LOUD as it is not a supported log level. \
+                  Valid log levels are DEBUG, ERROR, FATAL, INFO, TRACE, WARN";
+    of(&[("root", SET, loud)], (Config, levels)).await;
+    of(&[("kafka", SET, Some("INFO"))], (Config, "Logger kafka does not exist!")).await;
+    of(&[("kafka", DELETE, None)], (Config, "Logger kafka does not exist!")).await;
+    let kept = "Removing the log level of the root logger is not allowed";
+    of(&[("root", DELETE, None)], (Request, kept)).await;
+    for (operation, name) in [(APPEND, "APPEND"), (SUBTRACT, "SUBTRACT")] {
+        let said = format!("{name} operation is not allowed for the BROKER_LOGGER resource");
+        of(&[("root", operation, Some("INFO"))], (Request, &said)).await;
+    }
+    of(&[], (ErrorCode::None, "")).await;
+    let other = "Unexpected node id. Expected 1, but received 2";
+    check(BROKER_LOGGER, "2", &[("root", SET, Some("INFO"))], (Request, other)).await;
+    let other = "Node id must be an integer, but it is: x";
+    check(BROKER_LOGGER, "x", &[], (Request, other)).await;
+}
+
 #[tokio::test]
 async fn a_resource_named_twice_is_refused_twice() {
     let fake = Fake::new(&[("orders", 1)], &[]);
