@@ -18,7 +18,11 @@ const DESCRIBE_CLUSTER: i16 = 0;
 const FIND_COORDINATOR: i16 = 4;
 
 /// Asks the broker at `address`, over a connection of its own.
-fn ask<R: Request>(address: &str, request: &R, version: i16) -> anyhow::Result<R::Response> {
+pub(crate) fn ask<R: Request>(
+    address: &str,
+    request: &R,
+    version: i16,
+) -> anyhow::Result<R::Response> {
     let mut wire = Wire::connect(address).with_context(|| format!("nobody is at {address}"))?;
     let answer = wire.send(request, version).and_then(|()| wire.receive::<R>(version));
     answer.map_err(|broken| anyhow!("{address}: {broken:?}"))

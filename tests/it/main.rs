@@ -31,6 +31,7 @@ mod groups;
 mod inspectors;
 mod kafka_tools;
 mod kill;
+mod layers;
 mod listeners;
 mod load;
 mod place;
