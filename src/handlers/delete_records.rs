@@ -16,6 +16,7 @@ use super::{Session, error_code, patience};
 use crate::base::ids::TopicPartition;
 use crate::base::offset::Offset;
 use crate::cluster::image::Image;
+use crate::cluster::internal::is_internal;
 use crate::log::{self, PartitionHandle};
 use crate::protocol::ErrorCode;
 
