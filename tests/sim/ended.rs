@@ -66,7 +66,7 @@ fn appends_fail_when_their_chain_ends_and_it_is_not_written_again() {
 
         // Some are on their way when the fence is found, some wait for a place in the window, some are in the open slot.
         let mut answers = Vec::new();
-        for sequence in 3..12 {
+        for sequence in 3..16 {
             answers.push(client.produce(0, batch(producer, 1, sequence)));
             sleep(ms(8)).await;
         }
@@ -86,14 +86,14 @@ fn appends_fail_when_their_chain_ends_and_it_is_not_written_again() {
         // What was on its way has landed.
         sleep(ms(200)).await;
         let left = data_of(&sound, ended).await;
-        for (sequence, offset) in (3..12).zip(3..) {
+        for (sequence, offset) in (3..16).zip(3..) {
             let answer = client.produce(0, batch(producer, 1, sequence)).await;
             assert_eq!(answer, Answer::At(offset), "RecoverTotal: it goes on where it was");
         }
         sleep(Duration::from_secs(10)).await;
         let written: Vec<_> = data_of(&sound, ended).await.difference(&left).copied().collect();
         assert!(written.is_empty(), "EndedForEver: {ended} was written again: {written:?}");
-        assert_eq!(client.fetch(0, 0, 0).await.len(), 12, "NoDuplicate");
+        assert_eq!(client.fetch(0, 0, 0).await.len(), 16, "NoDuplicate");
     });
     task::assert_no_panics();
 }
