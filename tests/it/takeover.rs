@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -15,6 +14,7 @@ use thalweg::base::rng::Rng;
 use thalweg::client::wire::NewTopic;
 use thalweg::record::Compression;
 use thalweg::record::build::BatchBuilder;
+use tokio::time::Instant;
 
 use crate::broker::{Broker, Settings};
 use crate::kill::{check, read_values, snapshot, wait_for_progress};

@@ -63,6 +63,30 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
             };
             answer_within(session, header, body, describe).await
         }
+        ApiKey::ShareGroupHeartbeat
+        | ApiKey::ShareGroupDescribe
+        | ApiKey::ShareFetch
+        | ApiKey::ShareAcknowledge
+        | ApiKey::DescribeShareGroupOffsets
+        | ApiKey::AlterShareGroupOffsets
+        | ApiKey::DeleteShareGroupOffsets => of_shares(session, header, body).await,
+        ApiKey::DescribeGroups => {
+            let describe = async |request, growing: &mut Growing| {
+                admin::describe(session, version, request, growing).await
+            };
+            answer_within(session, header, body, describe).await
+        }
+        ApiKey::ListGroups => {
+            answer(header, body, |request| admin::list(session, version, request)).await
+        }
+        _ => answer(header, body, |request| admin::delete(session, request)).await,
+    }
+}
+
+/// What concerns share groups.
+async fn of_shares(session: &Session, header: &RequestHeader, body: Bytes) -> Outcome {
+    let version = header.version;
+    match header.key {
         ApiKey::ShareGroupHeartbeat => {
             answer(header, body, |request| share::heartbeat(session, header, request)).await
         }
@@ -85,19 +109,7 @@ pub(super) async fn handle(session: &Session, header: &RequestHeader, body: Byte
         ApiKey::AlterShareGroupOffsets => {
             answer(header, body, |request| share_offsets::alter(session, request)).await
         }
-        ApiKey::DeleteShareGroupOffsets => {
-            answer(header, body, |request| share_offsets::delete(session, request)).await
-        }
-        ApiKey::DescribeGroups => {
-            let describe = async |request, growing: &mut Growing| {
-                admin::describe(session, version, request, growing).await
-            };
-            answer_within(session, header, body, describe).await
-        }
-        ApiKey::ListGroups => {
-            answer(header, body, |request| admin::list(session, version, request)).await
-        }
-        _ => answer(header, body, |request| admin::delete(session, request)).await,
+        _ => answer(header, body, |request| share_offsets::delete(session, request)).await,
     }
 }
 
