@@ -77,9 +77,22 @@ func (f franz) join(told membership, each func(string, int64, record)) (func() e
 	return func() error {
 		stop()
 		<-ended
+		commitLast(client, told.commit)
 		client.CloseAllowingRebalance()
 		return nil
 	}, nil
+}
+
+// commitLast commits what a turn that was cut off did not: automatic commits are the library's to finish when it closes.
+func commitLast(client *kgo.Client, commit string) {
+	if commit != "sync" && commit != "async" {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	defer stop()
+	if err := client.CommitUncommittedOffsets(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "last commit:", err)
+	}
 }
 
 // commitFranz commits what was polled; what fails is committed by the next turn, or read again.
