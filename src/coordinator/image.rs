@@ -73,7 +73,6 @@ fn topic_image(id: TopicId, topic: &Topic, state: &State) -> TopicImage {
     TopicImage {
         id,
         name: topic.name.clone(),
-        // Some were stored before the name decided.
         internal: is_internal(&topic.name),
         deleting: topic.deleting,
         configs: topic.configs.clone(),

@@ -66,8 +66,7 @@ impl Machine {
         };
         let width = replicas.first().map_or(0, Vec::len);
         let replication_factor = i16::try_from(width).unwrap_or(i16::MAX);
-        let internal = is_internal(&name);
-        Ok(edit::NewTopic { id, name, internal, replication_factor, configs, replicas })
+        Ok(edit::NewTopic { id, name, replication_factor, configs, replicas })
     }
 
     /// Replicas beyond the brokers only stand in the metadata, where they are to take little room.

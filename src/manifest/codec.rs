@@ -232,8 +232,11 @@ pub(crate) fn read_chain(bytes: &[u8]) -> Result<Chain, Malformed> {
     })
 }
 
+/// The place of what rows once said, whether a topic is internal: its name says so.
+const INTERNAL: bool = false;
+
 fn write_topic(out: &mut Writer, topic: &Topic) {
-    out.text(&topic.name).bool(topic.internal).bool(topic.deleting).i16(topic.replication_factor);
+    out.text(&topic.name).bool(INTERNAL).bool(topic.deleting).i16(topic.replication_factor);
     out.list(topic.configs.iter(), |out, (key, value)| {
         out.text(key).text(value);
     });
@@ -241,9 +244,9 @@ fn write_topic(out: &mut Writer, topic: &Topic) {
 
 pub(crate) fn read_topic(bytes: &[u8]) -> Result<Topic, Malformed> {
     versioned(bytes, |r| {
-        let (name, internal, deleting) = (r.text()?, r.bool()?, r.bool()?);
+        let (name, _internal, deleting) = (r.text()?, r.bool()?, r.bool()?);
         let (replication_factor, configs) = (r.i16()?, read_pairs(r)?);
-        Ok(Topic { name, internal, deleting, replication_factor, configs, partitions: Vec::new() })
+        Ok(Topic { name, deleting, replication_factor, configs, partitions: Vec::new() })
     })
 }
 

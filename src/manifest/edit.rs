@@ -76,7 +76,6 @@ pub(crate) struct Broker {
 pub(crate) struct NewTopic {
     pub(crate) id: TopicId,
     pub(crate) name: String,
-    pub(crate) internal: bool,
     pub(crate) replication_factor: i16,
     pub(crate) configs: BTreeMap<String, String>,
     pub(crate) replicas: Vec<Vec<BrokerId>>,

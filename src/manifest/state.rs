@@ -19,7 +19,6 @@ use crate::base::offset::Offset;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Topic {
     pub(crate) name: String,
-    pub(crate) internal: bool,
     pub(crate) deleting: bool,
     pub(crate) replication_factor: i16,
     pub(crate) configs: BTreeMap<String, String>,
@@ -292,12 +291,12 @@ impl State {
     }
 
     fn create_topic(&mut self, new: NewTopic) {
-        let NewTopic { id, name, internal, replication_factor, configs, replicas } = new;
+        let NewTopic { id, name, replication_factor, configs, replicas } = new;
         let taken = self.names.insert(name.clone(), id);
         assert!(taken.is_none(), "topic name {name} is taken");
         let deleting = false;
         let partitions = Vec::new();
-        let topic = Topic { name, internal, deleting, replication_factor, configs, partitions };
+        let topic = Topic { name, deleting, replication_factor, configs, partitions };
         let known = self.topics.insert(id, topic);
         assert!(known.is_none(), "topic id {id} is taken");
         self.add_partitions(id, replicas);

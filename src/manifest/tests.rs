@@ -68,7 +68,6 @@ pub(crate) fn created(topic: u128, name: &str, partitions: usize) -> Edit {
     Edit::TopicCreated(NewTopic {
         id: topic_id(topic),
         name: name.to_owned(),
-        internal: false,
         replication_factor: 1,
         configs: BTreeMap::new(),
         replicas: vec![vec![BrokerId(1)]; partitions],
