@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::buffer::{ClosedSlot, Due, Situation};
-use super::handle::{Filling, Progress, Shared, Wal};
+use super::handle::{Filling, Progress, Shared};
 use super::pending::{Outcome, Pending, Sent};
 use super::tail::TailSlot;
 use super::upload::{self, Upload};
@@ -221,9 +221,9 @@ impl Chain {
             let bytes = tail.unstable_bytes();
             self.shared.parts.metrics.in_flight.dec();
             self.shared.parts.metrics.stable_slots.inc();
-            self.shared.uncommitted.hold(tail.index.memory_bytes());
+            let index_bytes = tail.index.memory_bytes();
             self.shared.tail.push(tail);
-            self.shared.uncommitted.push(row);
+            self.shared.uncommitted.push(row, index_bytes);
             // From here the records exist: the high watermark first, then followers of the chain, then the acks.
             self.shared.publish_stable(slot.0 + 1, bytes);
             self.shared
@@ -232,19 +232,6 @@ impl Chain {
             outcome.send_replace(Outcome::Stable);
         }
         self.shared.uncommitted.show(&self.shared.parts.metrics.uncommitted_bytes);
-    }
-}
-
-impl Wal {
-    /// Whether a fence ended the chain: another process may have taken over, and has at once what the chain had.
-    #[must_use]
-    pub fn is_fenced(&self) -> bool {
-        matches!(self.0.ended(), Some(End::Fenced { .. }))
-    }
-
-    /// Ends the chain at once: an fsync of something else failed, and nothing that is written from here on can be trusted.
-    pub fn lose_durability(&self) {
-        self.0.end(End::DurabilityLost);
     }
 }
 

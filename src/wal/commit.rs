@@ -46,10 +46,15 @@ pub(super) struct Uncommitted {
 
 #[derive(Debug, Default)]
 struct Rows {
-    waiting: VecDeque<SlotRow>,
-    /// What the index of each takes in memory.
-    index_bytes: VecDeque<u64>,
+    waiting: VecDeque<Waiting>,
     oldest: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    row: SlotRow,
+    /// What it takes in memory, with its slot's index.
+    bytes: u64,
 }
 
 impl Default for Uncommitted {
@@ -69,17 +74,13 @@ impl Uncommitted {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts the index of the slot that is pushed next: it is held until that is committed.
-    pub(super) fn hold(&self, index_bytes: u64) {
-        self.bytes.fetch_add(index_bytes, Ordering::AcqRel);
-        self.rows().index_bytes.push_back(index_bytes);
-    }
-
-    pub(super) fn push(&self, row: SlotRow) {
-        self.bytes.fetch_add(memory_bytes(&row), Ordering::AcqRel);
+    /// Adds the next slot. Its index, of so many bytes, is held until it is committed.
+    pub(super) fn push(&self, row: SlotRow, index_bytes: u64) {
+        let bytes = memory_bytes(&row) + index_bytes;
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
         let mut rows = self.rows();
         rows.oldest.get_or_insert_with(Instant::now);
-        rows.waiting.push_back(row);
+        rows.waiting.push_back(Waiting { row, bytes });
         let many = rows.waiting.len() >= GATHER_ROWS;
         drop(rows);
         self.arrived.notify_one();
@@ -110,15 +111,13 @@ impl Uncommitted {
     }
 
     fn next_part(&self) -> Vec<SlotRow> {
-        self.rows().waiting.iter().take(ROWS_MAX).cloned().collect()
+        self.rows().waiting.iter().take(ROWS_MAX).map(|waiting| waiting.row.clone()).collect()
     }
 
     fn done(&self, part: &[SlotRow]) {
         let Some(last) = part.last() else { return };
         let mut rows = self.rows();
-        let mut bytes: u64 = rows.waiting.drain(..part.len()).map(|row| memory_bytes(&row)).sum();
-        let indexes = part.len().min(rows.index_bytes.len());
-        bytes += rows.index_bytes.drain(..indexes).sum::<u64>();
+        let bytes: u64 = rows.waiting.drain(..part.len()).map(|done| done.bytes).sum();
         rows.oldest = (!rows.waiting.is_empty()).then(Instant::now);
         drop(rows);
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);

@@ -163,6 +163,8 @@ impl Shared {
             if open.ended.is_some() {
                 return;
             }
+            // Before anybody is told that an append failed: from then on nobody is answered by a chain that is open.
+            self.progress.send_modify(|progress| progress.ended = Some(end));
             open.ended = Some(end);
             open.current.outcome.send_replace(Outcome::Ended(end));
             for full in open.full.drain(..) {
@@ -178,7 +180,6 @@ impl Shared {
                 tracing::error!(chain = %self.chain, ?end, "chain ended: acknowledged data is safe, appends in flight fail");
             }
         }
-        self.progress.send_modify(|progress| progress.ended = Some(end));
         self.admit.notify_waiters();
         self.wake.notify_one();
     }
@@ -240,6 +241,17 @@ impl Wal {
     #[must_use]
     pub fn chain(&self) -> ChainId {
         self.0.chain
+    }
+
+    /// Whether a fence ended the chain: another process may have taken over, and has at once what the chain had.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        matches!(self.0.ended(), Some(End::Fenced { .. }))
+    }
+
+    /// Ends the chain at once: an fsync of something else failed, and nothing that is written from here on can be trusted.
+    pub fn lose_durability(&self) {
+        self.0.end(End::DurabilityLost);
     }
 
     /// Joins one batch to the open slot. Synchronous: the caller holds its partition's lock, so slot order is offset order.
