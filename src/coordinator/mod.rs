@@ -29,4 +29,6 @@ pub(crate) mod tests;
 #[cfg(test)]
 mod store_tests;
 #[cfg(test)]
+mod topic_tests;
+#[cfg(test)]
 mod upkeep_tests;
