@@ -98,7 +98,7 @@ impl Args {
 
         part(3, "The broker stops and starts again");
         drop(client);
-        Box::pin(node.shutdown()).await;
+        Box::pin(node.shutdown()).await?;
         let (node, client) = open(&place).await?;
         proves("stopping and starting loses nothing, as the next part shows");
 
@@ -106,7 +106,7 @@ impl Args {
         let replayed = follow(client.clone(), self.orders).await?;
         check_replay(&placed, &in_stock, &replayed)?;
         drop(client);
-        Box::pin(node.shutdown()).await;
+        Box::pin(node.shutdown()).await?;
         say(&format!("\nThe end. {} is gone again.", place.0.display()));
         say("Run `thalweg serve` for a broker of your own.");
         Ok(())

@@ -100,7 +100,7 @@ async fn serve(config: Config, ready_file: Option<PathBuf>) -> anyhow::Result<()
     tokio::select! {
         biased;
         name = signals.next() => anyhow::bail!("{name} again: stopped at once"),
-        () = Box::pin(node.shutdown()) => Ok(()),
+        stopped = Box::pin(node.shutdown()) => Ok(stopped?),
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::leadership::{Leadership, Stand, Standing};
 use super::local_topic::LocalTopic;
 use super::{Error, Surroundings, readiness, settings};
@@ -33,6 +35,9 @@ use crate::share::SharePartitions;
 use crate::share::persister::Persister;
 use crate::transactions::Transactions;
 use crate::{log, schema_registry, share, state_topic, telemetry, wal};
+
+/// What a store that answers needs for the last writes of the metadata, however long the chain took.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The parts of a running broker.
 #[derive(Debug)]
@@ -176,13 +181,31 @@ impl Broker {
         }
     }
 
-    /// Makes everything that was admitted stable, commits it, and stops. Waits at most `grace` for the store.
-    pub async fn shutdown(self, grace: Duration) {
+    /// Makes everything that was admitted stable, commits it, and stops. Waits at most `grace` for the store, and for one that
+    /// has failed an fsync not at all.
+    ///
+    /// # Errors
+    /// As [`Broker::failed`]: it was superseded, or an fsync failed, before it had stopped. It has stopped all the same.
+    pub async fn shutdown(self, grace: Duration) -> Result<(), Arc<Error>> {
+        let until = Instant::now() + grace;
         if let Some(wal) = self.registry.wal() {
             wal.close(grace).await;
         }
-        self.leadership.settled(self.standing.clone()).await;
-        self.coordinator.shutdown().await;
+        let rest = async {
+            self.leadership.settled(self.standing.clone()).await;
+            self.coordinator.shutdown().await;
+        };
+        tokio::select! {
+            biased;
+            _ = timeout_at(until.max(Instant::now() + CLOSED_WITHIN), rest) => {}
+            _ = self.store.durability_lost() => {}
+        }
+        if let Standing::Failed(error) = &*self.standing.borrow() {
+            return Err(Arc::clone(error));
+        }
+        // Also of what the coordinator wrote last.
+        let lost = self.store.health().borrow().durability_lost.clone();
+        lost.map_or(Ok(()), |cause| Err(Arc::new(Error::DurabilityLost(cause))))
     }
 }
 

@@ -77,7 +77,7 @@ impl World {
     async fn succeed(&mut self, orderly: bool) {
         if orderly {
             let before = self.broker.take().expect("there is one");
-            before.shutdown(Duration::from_secs(10)).await;
+            before.shutdown(Duration::from_secs(10)).await.expect("it stops in order");
         }
         self.seed += 1;
         self.broker = Some(broker(&self.store, self.seed).await);

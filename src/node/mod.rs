@@ -156,14 +156,18 @@ impl Node {
     }
 
     /// Stops: no new requests, owed answers, everything stable committed.
-    pub async fn shutdown(self) {
+    ///
+    /// # Errors
+    /// See [`Broker::shutdown`].
+    pub async fn shutdown(self) -> Result<(), Arc<Error>> {
         // Members that wait for a rebalance would be waited for as long.
         self.broker.context().groups.stop();
         self.listeners.shutdown(self.grace).await;
-        self.broker.shutdown(self.grace).await;
+        let stopped = self.broker.shutdown(self.grace).await;
         // They hold the store, and with it the lock of a directory, which another start in this process waits for.
         self.http.iter().for_each(AbortHandle::abort);
         tracing::info!("stopped");
+        stopped
     }
 }
 

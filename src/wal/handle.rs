@@ -385,7 +385,14 @@ impl Wal {
                 self.0.uncommitted.drained(self.0.stable()).await;
             }
         };
-        let _ = tokio::time::timeout(within, orderly).await;
+        let mut progress = self.progress();
+        tokio::select! {
+            biased;
+            // An error means that its time is over.
+            _ = tokio::time::timeout(within, orderly) => {}
+            // What is not committed by now, another commits: the next process, or nobody needs it any more.
+            _ = progress.wait_for(|progress| progress.ended.is_some()) => {}
+        }
         self.0.end(End::Closed);
     }
 

@@ -78,7 +78,7 @@ async fn measure() {
         let alike = few.iter().zip(&many).all(|(few, many)| few.abs_diff(*many) <= LEEWAY);
         assert!(alike, "{codec:?}: {few:?} for {FEW} records, {many:?} for {MANY}");
     }
-    node.shutdown().await;
+    node.shutdown().await.expect("it stops in order");
 }
 
 /// A batch of so many records, always about as large.

@@ -65,6 +65,6 @@ pub fn producers(data_dir: &Path, settings: &[&str], ids: &[&str], epoch: i16) {
         let stable = appended.expect("an open chain").stable.expect("it is new");
         stable.wait().await.expect("a directory that can be written");
         drop(context);
-        broker.shutdown(Duration::from_secs(10)).await;
+        broker.shutdown(Duration::from_secs(10)).await.expect("it stops in order");
     });
 }

@@ -138,7 +138,7 @@ async fn day() -> Vec<Held> {
         println!("hour {}: {held:?}", hours.len() + 1);
         hours.push(held);
     }
-    broker.shutdown(Duration::from_secs(60)).await;
+    broker.shutdown(Duration::from_secs(60)).await.expect("it stops in order");
     hours
 }
 

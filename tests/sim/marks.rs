@@ -372,7 +372,7 @@ async fn with_an_open_transaction(store: &Store) -> (Broker, Client) {
     open.push_value(Timestamp(WALL.0 + 5_000), None, Some(b"open"));
     let produced = produce_of(&client, "open", open.build().bytes).await;
     assert_eq!(produced.responses[0].partition_responses[0].error_code, 0, "{produced:?}");
-    before.shutdown(Duration::from_secs(10)).await;
+    before.shutdown(Duration::from_secs(10)).await.expect("it stops in order");
     let after = broker(store, 9).await;
     let client = Client::new(&after);
     while client.list_offset(0, -2).await.0 != 0 {

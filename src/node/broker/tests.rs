@@ -243,7 +243,7 @@ async fn a_default_that_a_client_changes_is_in_force_at_once_and_after_a_restart
     assert_eq!(extent.committed_end, rig.end);
 
     let store = rig.store.clone();
-    rig.broker.shutdown(Duration::from_secs(10)).await;
+    rig.broker.shutdown(Duration::from_secs(10)).await.expect("it stops in order");
     let again = start(&store, &[]).await;
     let partition = again.registry().partition(&tp).expect("it is led again");
     assert_eq!(size(&partition), 5000);
@@ -287,6 +287,30 @@ async fn a_superseded_broker_falls_silent_before_it_knows_its_successor() {
     let exits = begun.elapsed();
     assert!(exits > silent + Duration::from_secs(2), "silent after {silent:?}, exits {exits:?}");
     drop(other);
+}
+
+/// Whether its chain is well, or has ended and the next cannot be had.
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_a_store_that_is_away_no_longer_than_it_may() {
+    for has_a_chain in [true, false] {
+        let rig = rig(1, &[]).await;
+        rig.faults.set_rates(Rates { unavailable: 1000, ..Rates::default() });
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push_value(Timestamp(1), None, Some(b"value"));
+        let terms = Terms::client(Timestamp(1));
+        let appended = rig.partition.append(&builder.build(), terms).expect("it is led here");
+        if !has_a_chain {
+            rig.broker.registry().wal().expect("a chain").abandon();
+            sleep(Duration::from_millis(100)).await;
+        }
+        let grace = Duration::from_secs(10);
+        let begun = Instant::now();
+        let stopped = tokio::time::timeout(grace + SOON, rig.broker.shutdown(grace)).await;
+        assert!(matches!(stopped, Ok(Ok(()))), "{has_a_chain}: {stopped:?}");
+        assert!(begun.elapsed() >= grace, "{has_a_chain}: given up after {:?}", begun.elapsed());
+        let stable = appended.stable.expect("it is new").wait().await;
+        assert!(stable.is_err(), "{has_a_chain}: acknowledged, and not stored");
+    }
 }
 
 /// Longer than anything takes that ends at all.
@@ -333,7 +357,7 @@ async fn a_failed_fsync_of_metadata_ends_the_process() {
     let ((), asked) = futures::join!(ends_for_want_of_durability(&broker, "/meta/"), asked);
     assert!(asked.is_err(), "it may not be durable: {asked:?}");
     assert!(append(&partition).await.is_err(), "its chain goes on");
-    starts_again_with_what_was_acknowledged(&disk).await;
+    starts_again_with_what_was_acknowledged(&disk, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,16 +366,43 @@ async fn a_failed_fsync_of_a_slot_ends_the_process() {
     disk.fail_sync(0);
     assert!(append(&partition).await.is_err(), "it may not be durable");
     ends_for_want_of_durability(&broker, "/w/").await;
-    starts_again_with_what_was_acknowledged(&disk).await;
+    starts_again_with_what_was_acknowledged(&disk, 1).await;
 }
 
-async fn starts_again_with_what_was_acknowledged(disk: &TestDisk) {
+/// A process that stops is not done before its last write is: it says so, not that all went well.
+#[tokio::test(start_paused = true)]
+async fn a_stop_fails_when_any_fsync_of_it_fails() {
+    for cut in 0.. {
+        let (disk, broker, partition) = on_a_disk().await;
+        append(&partition).await.expect("a disk that works");
+        drop(partition);
+        let store = broker.store().clone();
+        disk.fail_sync(cut);
+        let grace = Duration::from_secs(60);
+        let stopped = tokio::time::timeout(SOON, broker.shutdown(grace)).await;
+        let stopped = stopped.unwrap_or_else(|_| panic!("it waits: cut at {cut}"));
+        let lost = store.health().borrow().durability_lost.clone();
+        starts_again_with_what_was_acknowledged(&disk, 2).await;
+        match (stopped, lost) {
+            (Ok(()), None) => {
+                assert!(cut > 0, "a stop has fsyncs");
+                return;
+            }
+            (Err(error), Some(_)) => {
+                assert!(matches!(*error, Error::DurabilityLost(_)), "{cut}: {error}");
+            }
+            (stopped, lost) => panic!("{cut}: {stopped:?} for {lost:?}"),
+        }
+    }
+}
+
+async fn starts_again_with_what_was_acknowledged(disk: &TestDisk, records: i64) {
     disk.crash(None);
     disk.fail_sync(u64::MAX / 2);
     let broker = start(&test_disk(disk).expect("a disk that works"), &[]).await;
     let partitions = broker.registry().partitions();
     let ends = partitions.iter().map(|one| one.offsets().expect("it leads").high_watermark);
-    assert_eq!(ends.collect::<Vec<_>>(), [Offset(1)]);
+    assert_eq!(ends.collect::<Vec<_>>(), [Offset(records)]);
 }
 
 /// It waits for no metadata that nobody can write any more, wherever it stands.

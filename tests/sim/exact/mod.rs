@@ -202,7 +202,7 @@ impl World {
                         read_all(&link, key, Isolation::Committed).await.into_iter().collect();
                     logs.insert(key, log);
                 }
-                broker.shutdown(Duration::from_secs(60)).await;
+                broker.shutdown(Duration::from_secs(60)).await.expect("it stops in order");
                 logs
             };
             tokio::time::timeout(LIVELY * 2, whole).await.expect("liveness once faults stop")

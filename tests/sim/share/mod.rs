@@ -156,7 +156,7 @@ impl World {
                 let last = Member::new(&broker, ("last", number), Arc::clone(ledger), rng);
                 last.run(Mood::Steady).await;
                 let log = read_all(&client, Topic::Name(TOPIC)).await;
-                broker.shutdown(Duration::from_secs(60)).await;
+                broker.shutdown(Duration::from_secs(60)).await.expect("it stops in order");
                 log
             };
             tokio::time::timeout(LIVELY, whole).await.expect("liveness once faults stop")

@@ -48,7 +48,7 @@ pub(super) fn play(world: &mut World) {
             }
             first.say(|| Some(Say::Accept)).await;
             second.say(|| Some(Say::Release)).await;
-            broker.shutdown(Duration::from_secs(60)).await;
+            broker.shutdown(Duration::from_secs(60)).await.expect("it stops in order");
         };
         timeout(LIVELY, whole).await.expect("liveness once faults stop");
     });
@@ -114,6 +114,6 @@ fn outage(world: &World) {
             timeout(LIVELY, says).await.expect("liveness once the store is back");
         }
         assert_eq!(settled(), before + accepted, "kept, and not answered");
-        broker.shutdown(Duration::from_secs(60)).await;
+        broker.shutdown(Duration::from_secs(60)).await.expect("it stops in order");
     });
 }

@@ -152,7 +152,7 @@ impl World {
                 let ledger = lock(ledger);
                 ledger.fetched(partition, ledger.known(partition), offset);
             }
-            broker.shutdown(Duration::from_secs(60)).await;
+            broker.shutdown(Duration::from_secs(60)).await.expect("it stops in order");
         });
         self.stage.end_of_life();
     }
