@@ -5,6 +5,7 @@
 //! where a topic's `compression.type` asks for another codec.
 
 use std::io::{Read, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use flate2::Compression as GzipLevel;
@@ -104,25 +105,98 @@ const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 /// No snappy block grows by more: three bytes copy at most 64.
 const SNAPPY_GROWTH_MAX: usize = 24;
 
+/// What a batch unpacks to beyond this takes turns with all others of the process.
+pub const LARGE_BYTES: usize = 8 << 20;
+
+/// The most that is reserved for one before it is known how large it is.
+const RESERVED_MAX: usize = 1 << 30;
+
+/// Whose turn it is.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// The unpacked records of a batch.
+///
+/// Law: beyond [`LARGE_BYTES`] there is one at a time in a process, however many threads unpack. A few kilobytes can ask for
+/// all that is allowed, on every thread at once. Whoever waits for its turn holds its thread, as it would to unpack; so a
+/// thread that holds one must not unpack another.
+#[derive(Debug)]
+pub struct Unpacked {
+    bytes: Bytes,
+    _turn: Option<MutexGuard<'static, ()>>,
+}
+
+impl Unpacked {
+    /// The bytes. They must not outlive this where they count.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
 /// Unpacks the records of a batch.
 ///
 /// # Errors
 /// [`Error::Invalid`]: not what the codec writes. [`Error::TooLarge`]: more than `bytes_max` come out; no more than
 /// these were made.
-pub fn decompress(codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Bytes, Error> {
-    let bounded = |reader: &mut dyn Read| read_bounded(reader, input.len(), bytes_max);
-    let output = match codec {
-        Compression::None if input.len() <= bytes_max => return Ok(input.clone()),
-        Compression::None => return Err(Error::TooLarge { bytes: input.len(), max: bytes_max }),
-        Compression::Gzip => bounded(&mut MultiGzDecoder::new(&input[..]))?,
-        Compression::Snappy => unpack_snappy(input, bytes_max)?,
-        Compression::Lz4 => bounded(&mut FrameDecoder::new(&input[..]))?,
-        Compression::Zstd => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(&input[..]);
-            bounded(&mut decoder.map_err(|_| malformed())?)?
+pub fn decompress(codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Unpacked, Error> {
+    let mut output = Output { bytes: Vec::new(), bytes_max, turn: None };
+    match codec {
+        Compression::None if input.len() <= bytes_max => {
+            return Ok(Unpacked { bytes: input.clone(), _turn: None });
         }
-    };
-    Ok(Bytes::from(output))
+        Compression::None => return Err(Error::TooLarge { bytes: input.len(), max: bytes_max }),
+        Compression::Gzip => output.read(MultiGzDecoder::new(&input[..]), input.len())?,
+        Compression::Snappy => unpack_snappy(input, &mut output)?,
+        Compression::Lz4 => output.read(FrameDecoder::new(&input[..]), input.len())?,
+        Compression::Zstd => unpack_zstd(input, &mut output)?,
+    }
+    Ok(Unpacked { bytes: Bytes::from(output.bytes), _turn: output.turn })
+}
+
+/// What is being unpacked.
+struct Output {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    turn: Option<MutexGuard<'static, ()>>,
+}
+
+impl Output {
+    /// Takes everything that `reader` gives, of which so many bytes are packed.
+    fn read(&mut self, mut reader: impl Read, packed: usize) -> Result<(), Error> {
+        self.bytes.reserve(packed.saturating_mul(2).min(self.bytes_max));
+        // One byte more than allowed tells an exact fit from an overflow.
+        let ends = [LARGE_BYTES.min(self.bytes_max), self.bytes_max];
+        for end in ends.map(|end| end.saturating_add(1)) {
+            let room = end - self.bytes.len();
+            let read = reader.by_ref().take(room as u64).read_to_end(&mut self.bytes);
+            if read.map_err(|_| malformed())? < room {
+                return Ok(());
+            }
+            self.make_room(self.bytes.len())?;
+        }
+        Ok(())
+    }
+
+    /// Waits for its turn before it grows to so many bytes, where that many take turns.
+    fn make_room(&mut self, bytes: usize) -> Result<(), Error> {
+        if bytes > self.bytes_max {
+            return Err(Error::TooLarge { bytes, max: self.bytes_max });
+        }
+        if bytes > LARGE_BYTES {
+            self.take_turn();
+        }
+        Ok(())
+    }
+
+    fn take_turn(&mut self) {
+        if self.turn.is_some() {
+            return;
+        }
+        self.turn = Some(TURN.lock().unwrap_or_else(PoisonError::into_inner));
+        // All at once: memory that is not written to costs nothing, and growing would copy what is there again and again.
+        let all = self.bytes_max.saturating_add(1).min(RESERVED_MAX);
+        self.bytes.reserve_exact(all.saturating_sub(self.bytes.len()));
+    }
 }
 
 /// Packs the records of a batch.
@@ -158,22 +232,25 @@ fn malformed() -> Error {
     Error::Invalid(Flaw::Compression)
 }
 
-fn read_bounded(reader: &mut dyn Read, packed: usize, bytes_max: usize) -> Result<Vec<u8>, Error> {
-    let mut output = Vec::with_capacity(packed.saturating_mul(2).min(bytes_max));
-    // One byte more than allowed tells an exact fit from an overflow.
-    let limit = (bytes_max as u64).saturating_add(1);
-    reader.take(limit).read_to_end(&mut output).map_err(|_| malformed())?;
-    if output.len() > bytes_max {
-        return Err(Error::TooLarge { bytes: output.len(), max: bytes_max });
+/// The decoder keeps as much as a frame says that it looks back, up to 128 MiB: that much takes turns too.
+fn unpack_zstd(input: &[u8], output: &mut Output) -> Result<(), Error> {
+    let decoder = || zstd::stream::read::Decoder::with_buffer(input).map_err(|_| malformed());
+    let mut narrow = decoder()?;
+    narrow.window_log_max(LARGE_BYTES.ilog2()).map_err(|_| malformed())?;
+    match output.read(narrow, input.len()) {
+        // It looks back further, or it is no zstd: the decoder does not say which.
+        Err(Error::Invalid(_)) => {
+            output.take_turn();
+            output.bytes.clear();
+            output.read(decoder()?, input.len())
+        }
+        done => done,
     }
-    Ok(output)
 }
 
-fn unpack_snappy(input: &[u8], bytes_max: usize) -> Result<Vec<u8>, Error> {
-    let mut output = Vec::new();
+fn unpack_snappy(input: &[u8], output: &mut Output) -> Result<(), Error> {
     if !input.starts_with(&XERIAL_MAGIC) {
-        unpack_block(input, &mut output, bytes_max)?;
-        return Ok(output);
+        return unpack_block(input, output);
     }
     let mut rest = input;
     while !rest.is_empty() {
@@ -185,26 +262,24 @@ fn unpack_snappy(input: &[u8], bytes_max: usize) -> Result<Vec<u8>, Error> {
         let (length, after) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
         let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| malformed())?;
         let (block, after) = after.split_at_checked(length).ok_or_else(malformed)?;
-        unpack_block(block, &mut output, bytes_max)?;
+        unpack_block(block, output)?;
         rest = after;
     }
-    Ok(output)
+    Ok(())
 }
 
 /// Appends what one raw snappy block holds.
-fn unpack_block(block: &[u8], output: &mut Vec<u8>, bytes_max: usize) -> Result<(), Error> {
+fn unpack_block(block: &[u8], output: &mut Output) -> Result<(), Error> {
     // The length is the block's own claim: believed only as far as such a block can grow.
     let claimed = snap::raw::decompress_len(block).map_err(|_| malformed())?;
     if claimed > block.len().saturating_mul(SNAPPY_GROWTH_MAX) {
         return Err(malformed());
     }
-    let start = output.len();
+    let start = output.bytes.len();
     let end = start.saturating_add(claimed);
-    if end > bytes_max {
-        return Err(Error::TooLarge { bytes: end, max: bytes_max });
-    }
-    output.resize(end, 0);
-    let written = snap::raw::Decoder::new().decompress(block, &mut output[start..]);
+    output.make_room(end)?;
+    output.bytes.resize(end, 0);
+    let written = snap::raw::Decoder::new().decompress(block, &mut output.bytes[start..]);
     if written.map_err(|_| malformed())? == claimed { Ok(()) } else { Err(malformed()) }
 }
 

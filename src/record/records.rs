@@ -11,17 +11,17 @@
 use bytes::Bytes;
 
 use super::batch::{BatchHeader, TimestampType, ValidBatch};
-use super::compression;
+use super::compression::{self, Unpacked};
 use super::error::{Error, Flaw};
 use super::varint::{self, Malformed};
 use crate::base::clock::Timestamp;
 use crate::base::offset::Offset;
 
-/// The unpacked records of one batch.
-#[derive(Debug, Clone)]
+/// The unpacked records of one batch. Large ones take turns: see [`Unpacked`].
+#[derive(Debug)]
 pub struct Records {
     header: BatchHeader,
-    body: Bytes,
+    body: Unpacked,
 }
 
 /// One record; key, value and headers lie in its [`Records`].
@@ -60,13 +60,13 @@ impl Records {
     /// The records in order. After an error there are no more.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { header: &self.header, next: 0, rest: &self.body }
+        Iter { header: &self.header, next: 0, rest: self.body.bytes() }
     }
 
     /// The records' bytes, not compressed.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.body
+        self.body.bytes()
     }
 }
 

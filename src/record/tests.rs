@@ -1,11 +1,15 @@
 //! Batches as Kafka's own library writes them, and as we write them.
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::batch::MAGIC;
 use super::build::{BatchBuilder, NewRecord};
-use super::compression::{Target, compress, decompress};
+use super::compression::{LARGE_BYTES, Target, compress, decompress};
 use super::control::Marker;
 use super::records::Records;
 use super::validate::{Rules, validate};
@@ -130,10 +134,38 @@ fn headers_are_cut_or_foreign_or_read() {
 fn raw_and_concatenated_snappy_are_read() {
     let raw = snap::raw::Encoder::new().compress_vec(b"as librdkafka writes it").unwrap();
     let unpacked = decompress(Compression::Snappy, &raw.into(), MIB).unwrap();
-    assert_eq!(&unpacked[..], b"as librdkafka writes it");
+    assert_eq!(&unpacked.bytes()[..], b"as librdkafka writes it");
     let framed = compress(Target { codec: Compression::Snappy, level: None }, b"twice ");
     let unpacked = decompress(Compression::Snappy, &framed.repeat(2).into(), MIB).unwrap();
-    assert_eq!(&unpacked[..], b"twice twice ");
+    assert_eq!(&unpacked.bytes()[..], b"twice twice ");
+}
+
+fn unpacked(codec: Compression, packed: &Bytes, bytes_max: usize) -> Result<Bytes, Error> {
+    decompress(codec, packed, bytes_max).map(|unpacked| unpacked.bytes().clone())
+}
+
+/// Of what is large there is one at a time, and nothing of it is lost.
+#[test]
+fn large_batches_take_turns() {
+    let content = vec![7; LARGE_BYTES + 1];
+    for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let packed = Bytes::from(compress(Target { codec, level: None }, &content));
+        let (begin, held) = (Barrier::new(4), AtomicUsize::new(0));
+        let unpack_in_turn = || {
+            begin.wait();
+            let unpacked = decompress(codec, &packed, content.len()).unwrap();
+            assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0, "{codec:?}: two at a time");
+            assert_eq!(unpacked.bytes()[..], content, "{codec:?}");
+            held.fetch_sub(1, Ordering::SeqCst);
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(unpack_in_turn);
+            }
+        });
+        let refused = unpacked(codec, &packed, LARGE_BYTES);
+        assert!(matches!(refused, Err(Error::TooLarge { .. })), "{codec:?}");
+    }
 }
 
 #[test]
@@ -141,13 +173,13 @@ fn unpacking_stops_at_its_bound() {
     let zeros = vec![0; MIB];
     for codec in Compression::ALL {
         let packed = Bytes::from(compress(Target { codec, level: None }, &zeros));
-        assert_eq!(decompress(codec, &packed, MIB).map(|bytes| bytes.len()), Ok(MIB), "{codec:?}");
-        let refused = decompress(codec, &packed, MIB - 1);
+        assert_eq!(unpacked(codec, &packed, MIB).map(|bytes| bytes.len()), Ok(MIB), "{codec:?}");
+        let refused = unpacked(codec, &packed, MIB - 1);
         assert!(matches!(refused, Err(Error::TooLarge { max, .. }) if max == MIB - 1), "{codec:?}");
     }
     // A raw block of five bytes that claims 4 GiB.
     let lie = Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0]);
-    let refused = decompress(Compression::Snappy, &lie, usize::MAX);
+    let refused = unpacked(Compression::Snappy, &lie, usize::MAX);
     assert_eq!(refused, Err(Error::Invalid(Flaw::Compression)));
 }
 
@@ -157,7 +189,7 @@ fn cut_compression_gives_no_other_content() {
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
         let packed = Bytes::from(compress(Target { codec, level: None }, &content));
         for cut in 1..packed.len() {
-            match decompress(codec, &packed.slice(..cut), MIB) {
+            match unpacked(codec, &packed.slice(..cut), MIB) {
                 // A stream cut between two blocks: the record count tells.
                 Ok(less) => assert!(content.starts_with(&less), "{codec:?} cut at {cut}"),
                 Err(refused) => assert_eq!(refused, Error::Invalid(Flaw::Compression)),
@@ -220,7 +252,7 @@ proptest! {
     #[test]
     fn codecs_round_trip(codec in any_codec(), content in any_bytes(100_000), level in 1..9_i32) {
         let packed = Bytes::from(compress(Target { codec, level: Some(level) }, &content));
-        prop_assert_eq!(&decompress(codec, &packed, MIB).unwrap()[..], &content[..]);
+        prop_assert_eq!(&unpacked(codec, &packed, MIB).unwrap()[..], &content[..]);
     }
 
     #[test]

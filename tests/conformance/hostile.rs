@@ -398,6 +398,35 @@ fn a_batch_of_which_every_record_is_wrong_is_refused_in_few_words() {
     assert!(now < before + 96 * MIB, "{} MiB more", (now - before) / MIB);
 }
 
+/// A few kilobytes each, of which every one unpacks to all that is allowed, on more threads than there are cores.
+#[test]
+fn batches_that_unpack_to_hundreds_of_megabytes_do_so_one_at_a_time() {
+    const VALUE_BYTES: usize = 250 << 20;
+    let broker = Broker::thalweg(&["worker.threads=8"]);
+    let mut talk = Talk::new(&broker);
+    create_topic(&mut talk, "compacted", 1, &[("cleanup.policy", "compact")]);
+    create_topic(&mut talk, "served", 1, &[]);
+    let mut keyless = BatchBuilder::new(Compression::Zstd);
+    keyless.push_value(Timestamp(talk.base_ms()), None, Some(&vec![0; VALUE_BYTES]));
+    let keyless = keyless.build().bytes.to_vec();
+    assert!(keyless.len() < 100_000, "{} bytes", keyless.len());
+    let frame = talk.frame(9, &produce_raw("compacted", 0, -1, Some(keyless)));
+    let before = resident_at_most(&broker);
+    let mut streams: Vec<_> = (0..16).map(|_| connect(broker.address)).collect();
+    for stream in &mut streams {
+        stream.write_all(&frame).expect("the connection is open");
+    }
+    for stream in &mut streams {
+        let answer = read_frame(stream).expect("an answer");
+        let says = b"due to 1 record errors in total";
+        assert!(answer.windows(says.len()).any(|words| words == says), "{answer:?}");
+    }
+    assert_serves(&mut talk, "served");
+    // One, the little that all may have before their turn, and what the allocator has not given back of the one before.
+    let now = resident_at_most(&broker);
+    assert!(now < before + 3 * VALUE_BYTES as u64, "{} MiB more", (now - before) / MIB);
+}
+
 /// A request of a megabyte that asks for gigabytes: the same settings, and the same groups, over and over.
 #[test]
 fn what_is_asked_for_again_and_again_ends_the_connection() {
