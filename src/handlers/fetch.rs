@@ -332,7 +332,9 @@ fn diverging(partition: &PartitionHandle, request: &FetchPartition) -> Option<Ep
         Err(_) => return None,
     };
     let parts = epoch < request.last_fetched_epoch || end_offset < request.fetch_offset;
-    parts.then_some(EpochEndOffset { epoch, end_offset })
+    // Below the start there is nothing to part from.
+    let is_there = || partition.offsets().is_ok_and(|all| request.fetch_offset >= all.log_start);
+    (parts && is_there()).then_some(EpochEndOffset { epoch, end_offset })
 }
 
 fn response_of(

@@ -29,19 +29,25 @@ impl LeaderEpochs {
     }
 
     /// The largest epoch at or below `asked`, and where it ended: where the next began, or `log_end` for the current one.
-    /// None: an epoch that is not known, from the future or before the first.
+    /// An epoch before all that have records from `log_start` on ended where these begin. None: no epoch, or one from the
+    /// future.
     pub(super) fn end_of(
         &self,
         asked: LeaderEpoch,
+        log_start: Offset,
         log_end: Offset,
     ) -> Option<(LeaderEpoch, Offset)> {
-        if asked > self.current() {
+        if asked < LeaderEpoch(0) || asked > self.current() {
             return None;
         }
         let next = self.0.partition_point(|epoch| epoch.epoch <= asked);
-        let found = self.0.get(next.checked_sub(1)?)?;
-        let end = self.0.get(next).map_or(log_end, |epoch| epoch.start);
-        Some((found.epoch, end))
+        let Some(next_start) = self.0.get(next).map(|epoch| epoch.start) else {
+            return Some((asked, log_end));
+        };
+        // Those that are forgotten would begin below it.
+        let first = self.0.partition_point(|epoch| epoch.start <= log_start).saturating_sub(1);
+        let found = if next > first { self.0[next - 1].epoch } else { asked };
+        Some((found, next_start.max(log_start)))
     }
 
     /// The epoch in which the record at `offset` was written.
@@ -60,13 +66,24 @@ mod tests {
         let start = |epoch, start| EpochStart { epoch: LeaderEpoch(epoch), start: Offset(start) };
         let epochs =
             LeaderEpochs::new([start(1, 0), start(3, 10)].into(), LeaderEpoch(5), Offset(20));
-        let ends = |asked| epochs.end_of(LeaderEpoch(asked), Offset(25)).map(|(e, o)| (e.0, o.0));
-        assert_eq!(ends(0), None);
-        assert_eq!(ends(1), Some((1, 10)));
-        assert_eq!(ends(2), Some((1, 10)));
-        assert_eq!(ends(4), Some((3, 20)));
-        assert_eq!(ends(5), Some((5, 25)));
-        assert_eq!(ends(6), None);
+        let ends = |asked, log_start| {
+            let end = epochs.end_of(LeaderEpoch(asked), Offset(log_start), Offset(25));
+            end.map(|(epoch, offset)| (epoch.0, offset.0))
+        };
+        assert_eq!(ends(-1, 0), None);
+        assert_eq!(ends(0, 0), Some((0, 0)));
+        assert_eq!(ends(1, 0), Some((1, 10)));
+        assert_eq!(ends(2, 0), Some((1, 10)));
+        assert_eq!(ends(4, 0), Some((3, 20)));
+        assert_eq!(ends(5, 0), Some((5, 25)));
+        assert_eq!(ends(6, 0), None);
+        // The first is gone, and half of the second.
+        assert_eq!(ends(1, 15), Some((1, 15)));
+        assert_eq!(ends(2, 15), Some((2, 15)));
+        assert_eq!(ends(3, 15), Some((3, 20)));
+        // Nothing is left.
+        assert_eq!(ends(3, 25), Some((3, 25)));
+        assert_eq!(ends(5, 25), Some((5, 25)));
         assert_eq!(epochs.of_offset(Offset(9)), LeaderEpoch(1));
         assert_eq!(epochs.of_offset(Offset(10)), LeaderEpoch(3));
         assert_eq!(epochs.of_offset(Offset(24)), LeaderEpoch(5));

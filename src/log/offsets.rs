@@ -62,7 +62,8 @@ impl Sought {
 }
 
 impl Partition {
-    /// The largest known leader epoch at or below `asked`, and the stable offset at which it ended.
+    /// The largest known leader epoch at or below `asked`, and the stable offset at which it ended. None: no epoch, or one
+    /// that is not here yet.
     ///
     /// # Errors
     /// [`Error::NotLeader`].
@@ -73,7 +74,7 @@ impl Partition {
         asked: LeaderEpoch,
     ) -> Result<Option<(LeaderEpoch, Offset)>, Error> {
         let state = self.lead()?;
-        Ok(state.epochs.end_of(asked, state.high_watermark))
+        Ok(state.epochs.end_of(asked, state.log_start, state.high_watermark))
     }
 
     /// The first record with a timestamp of at least `at` that `isolation` may see. None needs a proof of leadership

@@ -66,6 +66,7 @@ const TABLE: &[Line] = &[
     line("fetch", "wrong: a partition twice", ".*", "Kafka keeps the last; ours answers as asked"),
     line("offsets", "delete records: a partition twice", ".*", "Kafka keeps the last; ours answers as asked"),
     line("offsets", "leader epochs: epoch -2.*", ".*", "an epoch that cannot be has no end"),
+    line("lineage", "shortened: all: max timestamp", "/topics/0/partitions/0/(leader_epoch|offset|timestamp)", "Kafka finds a record that was deleted; ours finds none"),
     line("topic_partitions", "partitions: an empty name", ".*", "Kafka fails inside; ours says that the name is invalid"),
     line("create_topics", "create: validate only|create badly: config (cleanup.policy=(delete,delete)?|retention.ms= 1000 )", "/topics/0/topic_id", "what is only validated is not there and has no id"),
     line("create_topics", "grow: to 20,000, validate only", "/results/0/error_(code|message)", "Kafka fails inside, and would add a part of them; ours says that it is too many"),

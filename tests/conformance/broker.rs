@@ -26,7 +26,7 @@ pub struct Broker {
 
 #[derive(Debug)]
 enum Process {
-    Thalweg { child: Child, _dir: TempDir },
+    Thalweg { child: Child, command: Command, dir: TempDir },
     Kafka(Kafka),
 }
 
@@ -45,7 +45,7 @@ impl Broker {
     }
 
     fn started(dir: TempDir, store: &[&str], settings: &[&str], first_epoch: i32) -> Self {
-        let ready = dir.path().join("ready.json");
+        let ready = ready_file(&dir);
         let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
         command.args(["--registry", "none"]).args(store);
@@ -53,11 +53,21 @@ impl Broker {
         for setting in ["broker.id=1"].iter().chain(settings) {
             command.args(["--set", setting]);
         }
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the program starts");
-        let address = wait_for(&mut child, || address_in(&ready));
-        let process = Process::Thalweg { child, _dir: dir };
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let (child, address) = spawn(&mut command, &ready);
+        let process = Process::Thalweg { child, command, dir };
         Self { address, base_ms: an_hour_ago(), first_epoch, process }
+    }
+
+    /// Kills it and starts it on what it left, perhaps at another address.
+    pub fn restart(&mut self) {
+        match &mut self.process {
+            Process::Thalweg { child, command, dir } => {
+                child.kill().and_then(|()| child.wait()).expect("our own child");
+                (*child, self.address) = spawn(command, &ready_file(dir));
+            }
+            Process::Kafka(kafka) => kafka.restart().expect("Kafka starts again"),
+        }
     }
 
     /// Apache Kafka.
@@ -89,6 +99,18 @@ impl Drop for Broker {
     }
 }
 
+fn ready_file(dir: &TempDir) -> PathBuf {
+    dir.path().join("ready.json")
+}
+
+fn spawn(command: &mut Command, ready: &Path) -> (Child, SocketAddr) {
+    // What a process before left; the first finds nothing.
+    let _ = std::fs::remove_file(ready);
+    let mut child = command.spawn().expect("the program starts");
+    let address = wait_for(&mut child, || address_in(ready));
+    (child, address)
+}
+
 fn wait_for<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     while start.elapsed() < START_PATIENCE {
@@ -102,7 +124,7 @@ fn wait_for<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>) -> T {
     panic!("the broker was not ready after {START_PATIENCE:?}");
 }
 
-fn address_in(ready: &PathBuf) -> Option<SocketAddr> {
+fn address_in(ready: &Path) -> Option<SocketAddr> {
     let text = std::fs::read_to_string(ready).ok()?;
     let bound: serde_json::Value = serde_json::from_str(&text).ok()?;
     first_address(&bound)

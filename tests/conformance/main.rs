@@ -32,12 +32,20 @@ use talk::Talk;
 /// Sends a group's script to our broker and compares, or to Kafka and keeps its answers.
 fn hold(group: &str, script: fn(&mut Talk)) {
     if let Some(jars) = std::env::var_os("THALWEG_REFRESH_FROM") {
-        let broker = Broker::kafka(std::path::Path::new(&jars), settings(group));
+        let mut broker = Broker::kafka(std::path::Path::new(&jars), settings(group));
+        if group == "lineage" {
+            cases::lineage::live(&mut broker);
+        }
         let mut talk = Talk::new(&broker);
         script(&mut talk);
         return fixture::write(group, &talk.answers);
     }
     let broker = match group {
+        "lineage" => {
+            let mut broker = Broker::thalweg_on(settings(group), |_| {});
+            cases::lineage::live(&mut broker);
+            broker
+        }
         "epochs" => Broker::thalweg_on(settings(group), |data_dir| {
             seed::producers(data_dir, settings(group), &cases::epochs::ids(), cases::epochs::FIRST);
         }),
@@ -108,6 +116,6 @@ macro_rules! groups {
 }
 
 groups! {
-    api_versions, configs, consumer_groups, coordinators, corners, create_topics, epochs, fetch, fetch_sessions, frames, group_offsets, list_offsets, log_dirs, memberships,
+    api_versions, configs, consumer_groups, coordinators, corners, create_topics, epochs, fetch, fetch_sessions, frames, group_offsets, lineage, list_offsets, log_dirs, memberships,
     metadata, migrations, offset_transactions, offsets, produce, produce_errors, producers, reassignments, share_fetches, share_groups, topic_partitions, transactions, zombies,
 }

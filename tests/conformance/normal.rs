@@ -23,6 +23,8 @@ pub struct Symbols {
     pub base_ms: i64,
     /// The epoch of the coordinators of a broker that is talked to, which counts its lives before.
     first_epoch: i32,
+    /// By how much a restart of the broker raises leader epochs; they are told in lives of the broker.
+    pub epochs_a_life: i32,
     /// Topic, partition and config lists are sorted unless the order itself is asked for.
     pub keep_order: bool,
     texts: BTreeMap<String, String>,
@@ -35,6 +37,7 @@ impl Symbols {
         Self {
             base_ms,
             first_epoch,
+            epochs_a_life: 1,
             keep_order: false,
             texts: BTreeMap::new(),
             producers: BTreeMap::new(),
@@ -137,6 +140,11 @@ impl Symbols {
             "port" if number > 0 => Value::from("<port>"),
             "producer_id" if number >= 0 => symbol(&mut self.producers, "producer", number),
             "coordinator_epoch" if number >= 0 => Value::from(number - i64::from(self.first_epoch)),
+            "leader_epoch" | "partition_leader_epoch" | "epoch"
+                if number > 0 && number % i64::from(self.epochs_a_life) == 0 =>
+            {
+                Value::from(number / i64::from(self.epochs_a_life))
+            }
             "session_id" if number != 0 => symbol(&mut self.sessions, "session", number),
             "finalized_features_epoch" if number >= 0 => Value::from("<epoch>"),
             "total_bytes" | "usable_bytes" if number > 0 => Value::from("<bytes of the disk>"),

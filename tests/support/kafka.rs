@@ -15,6 +15,7 @@ use crate::ports::free_port;
 
 /// What it prints and stores in tests never exceeds this.
 const HEAP: &str = "-Xmx512m";
+const PROPERTIES: &str = "server.properties";
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running Kafka; dropped, it is killed and its folder removed.
@@ -22,7 +23,8 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Kafka {
     pub(crate) address: SocketAddr,
     pub(crate) child: Child,
-    _folder: TempDir,
+    classes: String,
+    folder: TempDir,
 }
 
 impl Kafka {
@@ -30,7 +32,7 @@ impl Kafka {
     pub(crate) fn start(jars: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let (port, controller) = (free_port()?, free_port()?);
-        let properties = folder.path().join("server.properties");
+        let properties = folder.path().join(PROPERTIES);
         let text = properties_of(folder.path(), port, controller) + &settings.join("\n");
         fs::write(&properties, text)?;
         let classes = format!("{}/*", jars.display());
@@ -41,15 +43,20 @@ impl Kafka {
             .status()
             .context("java is not installed")?;
         ensure!(formatted.success(), "Kafka could not format its folder");
-        let child = java(&classes)
-            .args(["-Xms512m", HEAP, "kafka.Kafka"])
-            .arg(&properties)
-            .stdout(File::create(folder.path().join("kafka.log"))?)
-            .spawn()?;
+        let child = process(&classes, folder.path())?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut started = Self { address, child, _folder: folder };
+        let mut started = Self { address, child, classes, folder };
         started.wait()?;
         Ok(started)
+    }
+
+    /// Kills it and starts it on what it left, at the same address.
+    #[allow(dead_code, reason = "not every suite that starts it does this")]
+    pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = process(&self.classes, self.folder.path())?;
+        self.wait()
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {
@@ -72,6 +79,13 @@ impl Drop for Kafka {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn process(classes: &str, folder: &Path) -> anyhow::Result<Child> {
+    let log = File::options().create(true).append(true).open(folder.join("kafka.log"))?;
+    let mut command = java(classes);
+    command.args(["-Xms512m", HEAP, "kafka.Kafka"]).arg(folder.join(PROPERTIES)).stdout(log);
+    Ok(command.spawn()?)
 }
 
 fn java(classes: &str) -> Command {

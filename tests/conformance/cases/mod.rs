@@ -33,6 +33,7 @@ pub mod fetch_sessions;
 pub mod frames;
 pub mod group_offsets;
 pub mod groups;
+pub mod lineage;
 pub mod list_offsets;
 pub mod log_dirs;
 pub mod memberships;
