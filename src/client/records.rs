@@ -127,8 +127,7 @@ fn read_records(
     from: Offset,
     received: &mut Vec<Received>,
 ) -> Result<(), record::Error> {
-    let records = Records::unpack(batch, UNPACKED_BYTES_MAX)?;
-    let body = records.body();
+    let (records, body) = Records::unpack(batch, UNPACKED_BYTES_MAX)?.kept();
     for view in &records {
         let view = view?;
         if view.offset < from {

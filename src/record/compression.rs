@@ -4,8 +4,7 @@
 //! format; zstd is a zstd frame. Batches pass through compressed: this runs only where records must be looked at, and
 //! where a topic's `compression.type` asks for another codec.
 
-use std::io::{Read, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::Write as _;
 
 use bytes::Bytes;
 use flate2::Compression as GzipLevel;
@@ -14,6 +13,7 @@ use flate2::write::GzEncoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 
 use super::error::{Error, Flaw};
+use super::unpacked::{LARGE_BYTES, Output, Unpacked};
 
 /// A record batch's codec (`compression.type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -105,98 +105,22 @@ const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 /// No snappy block grows by more: three bytes copy at most 64.
 const SNAPPY_GROWTH_MAX: usize = 24;
 
-/// What a batch unpacks to beyond this takes turns with all others of the process.
-pub const LARGE_BYTES: usize = 8 << 20;
-
-/// The most that is reserved for one before it is known how large it is.
-const RESERVED_MAX: usize = 1 << 30;
-
-/// Whose turn it is.
-static TURN: Mutex<()> = Mutex::new(());
-
-/// The unpacked records of a batch.
-///
-/// Law: beyond [`LARGE_BYTES`] there is one at a time in a process, however many threads unpack. A few kilobytes can ask for
-/// all that is allowed, on every thread at once. Whoever waits for its turn holds its thread, as it would to unpack; so a
-/// thread that holds one must not unpack another.
-#[derive(Debug)]
-pub struct Unpacked {
-    bytes: Bytes,
-    _turn: Option<MutexGuard<'static, ()>>,
-}
-
-impl Unpacked {
-    /// The bytes. They must not outlive this where they count.
-    #[must_use]
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-}
-
 /// Unpacks the records of a batch.
 ///
 /// # Errors
 /// [`Error::Invalid`]: not what the codec writes. [`Error::TooLarge`]: more than `bytes_max` come out; no more than
 /// these were made.
 pub fn decompress(codec: Compression, input: &Bytes, bytes_max: usize) -> Result<Unpacked, Error> {
-    let mut output = Output { bytes: Vec::new(), bytes_max, turn: None };
+    let mut output = Output::new(bytes_max);
     match codec {
-        Compression::None if input.len() <= bytes_max => {
-            return Ok(Unpacked { bytes: input.clone(), _turn: None });
-        }
+        Compression::None if input.len() <= bytes_max => return Ok(Unpacked::shared(input)),
         Compression::None => return Err(Error::TooLarge { bytes: input.len(), max: bytes_max }),
         Compression::Gzip => output.read(MultiGzDecoder::new(&input[..]), input.len())?,
         Compression::Snappy => unpack_snappy(input, &mut output)?,
         Compression::Lz4 => output.read(FrameDecoder::new(&input[..]), input.len())?,
         Compression::Zstd => unpack_zstd(input, &mut output)?,
     }
-    Ok(Unpacked { bytes: Bytes::from(output.bytes), _turn: output.turn })
-}
-
-/// What is being unpacked.
-struct Output {
-    bytes: Vec<u8>,
-    bytes_max: usize,
-    turn: Option<MutexGuard<'static, ()>>,
-}
-
-impl Output {
-    /// Takes everything that `reader` gives, of which so many bytes are packed.
-    fn read(&mut self, mut reader: impl Read, packed: usize) -> Result<(), Error> {
-        self.bytes.reserve(packed.saturating_mul(2).min(self.bytes_max));
-        // One byte more than allowed tells an exact fit from an overflow.
-        let ends = [LARGE_BYTES.min(self.bytes_max), self.bytes_max];
-        for end in ends.map(|end| end.saturating_add(1)) {
-            let room = end - self.bytes.len();
-            let read = reader.by_ref().take(room as u64).read_to_end(&mut self.bytes);
-            if read.map_err(|_| malformed())? < room {
-                return Ok(());
-            }
-            self.make_room(self.bytes.len())?;
-        }
-        Ok(())
-    }
-
-    /// Waits for its turn before it grows to so many bytes, where that many take turns.
-    fn make_room(&mut self, bytes: usize) -> Result<(), Error> {
-        if bytes > self.bytes_max {
-            return Err(Error::TooLarge { bytes, max: self.bytes_max });
-        }
-        if bytes > LARGE_BYTES {
-            self.take_turn();
-        }
-        Ok(())
-    }
-
-    fn take_turn(&mut self) {
-        if self.turn.is_some() {
-            return;
-        }
-        self.turn = Some(TURN.lock().unwrap_or_else(PoisonError::into_inner));
-        // All at once: memory that is not written to costs nothing, and growing would copy what is there again and again.
-        let all = self.bytes_max.saturating_add(1).min(RESERVED_MAX);
-        self.bytes.reserve_exact(all.saturating_sub(self.bytes.len()));
-    }
+    Ok(output.into())
 }
 
 /// Packs the records of a batch.
@@ -228,7 +152,7 @@ pub fn compress(target: Target, input: &[u8]) -> Vec<u8> {
 
 const INTO_MEMORY: &str = "writing into memory does not fail";
 
-fn malformed() -> Error {
+pub(super) fn malformed() -> Error {
     Error::Invalid(Flaw::Compression)
 }
 
@@ -240,8 +164,7 @@ fn unpack_zstd(input: &[u8], output: &mut Output) -> Result<(), Error> {
     match output.read(narrow, input.len()) {
         // It looks back further, or it is no zstd: the decoder does not say which.
         Err(Error::Invalid(_)) => {
-            output.take_turn();
-            output.bytes.clear();
+            output.begin_anew();
             output.read(decoder()?, input.len())
         }
         done => done,
@@ -275,11 +198,8 @@ fn unpack_block(block: &[u8], output: &mut Output) -> Result<(), Error> {
     if claimed > block.len().saturating_mul(SNAPPY_GROWTH_MAX) {
         return Err(malformed());
     }
-    let start = output.bytes.len();
-    let end = start.saturating_add(claimed);
-    output.make_room(end)?;
-    output.bytes.resize(end, 0);
-    let written = snap::raw::Decoder::new().decompress(block, &mut output.bytes[start..]);
+    let room = output.extend(claimed)?;
+    let written = snap::raw::Decoder::new().decompress(block, room);
     if written.map_err(|_| malformed())? == claimed { Ok(()) } else { Err(malformed()) }
 }
 

@@ -12,6 +12,7 @@ pub mod control;
 pub mod crc;
 mod error;
 pub mod records;
+mod unpacked;
 pub mod validate;
 pub(crate) mod varint;
 

@@ -11,8 +11,9 @@
 use bytes::Bytes;
 
 use super::batch::{BatchHeader, TimestampType, ValidBatch};
-use super::compression::{self, Unpacked};
+use super::compression;
 use super::error::{Error, Flaw};
+use super::unpacked::Unpacked;
 use super::varint::{self, Malformed};
 use crate::base::clock::Timestamp;
 use crate::base::offset::Offset;
@@ -65,8 +66,15 @@ impl Records {
 
     /// The records' bytes, not compressed.
     #[must_use]
-    pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &[u8] {
         self.body.bytes()
+    }
+
+    /// The records, and their bytes for whoever keeps some of them: they take no turn any more.
+    #[must_use]
+    pub fn kept(self) -> (Self, Bytes) {
+        let body = self.body.into_bytes();
+        (Self { header: self.header, body: Unpacked::shared(&body) }, body)
     }
 }
 

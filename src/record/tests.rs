@@ -9,9 +9,10 @@ use proptest::prelude::*;
 
 use super::batch::MAGIC;
 use super::build::{BatchBuilder, NewRecord};
-use super::compression::{LARGE_BYTES, Target, compress, decompress};
+use super::compression::{Target, compress, decompress};
 use super::control::Marker;
 use super::records::Records;
+use super::unpacked::LARGE_BYTES;
 use super::validate::{Rules, validate};
 use super::*;
 use crate::base::clock::Timestamp;
@@ -134,14 +135,14 @@ fn headers_are_cut_or_foreign_or_read() {
 fn raw_and_concatenated_snappy_are_read() {
     let raw = snap::raw::Encoder::new().compress_vec(b"as librdkafka writes it").unwrap();
     let unpacked = decompress(Compression::Snappy, &raw.into(), MIB).unwrap();
-    assert_eq!(&unpacked.bytes()[..], b"as librdkafka writes it");
+    assert_eq!(unpacked.bytes(), b"as librdkafka writes it");
     let framed = compress(Target { codec: Compression::Snappy, level: None }, b"twice ");
     let unpacked = decompress(Compression::Snappy, &framed.repeat(2).into(), MIB).unwrap();
-    assert_eq!(&unpacked.bytes()[..], b"twice twice ");
+    assert_eq!(unpacked.bytes(), b"twice twice ");
 }
 
-fn unpacked(codec: Compression, packed: &Bytes, bytes_max: usize) -> Result<Bytes, Error> {
-    decompress(codec, packed, bytes_max).map(|unpacked| unpacked.bytes().clone())
+fn unpacked(codec: Compression, packed: &Bytes, bytes_max: usize) -> Result<Vec<u8>, Error> {
+    decompress(codec, packed, bytes_max).map(|unpacked| unpacked.bytes().to_vec())
 }
 
 /// Of what is large there is one at a time, and nothing of it is lost.
@@ -155,7 +156,7 @@ fn large_batches_take_turns() {
             begin.wait();
             let unpacked = decompress(codec, &packed, content.len()).unwrap();
             assert_eq!(held.fetch_add(1, Ordering::SeqCst), 0, "{codec:?}: two at a time");
-            assert_eq!(unpacked.bytes()[..], content, "{codec:?}");
+            assert_eq!(unpacked.bytes(), content, "{codec:?}");
             held.fetch_sub(1, Ordering::SeqCst);
         };
         thread::scope(|scope| {

@@ -422,7 +422,7 @@ fn batches_that_unpack_to_hundreds_of_megabytes_do_so_one_at_a_time() {
         assert!(answer.windows(says.len()).any(|words| words == says), "{answer:?}");
     }
     assert_serves(&mut talk, "served");
-    // One, the little that all may have before their turn, and what the allocator has not given back of the one before.
+    // One, the little that all may have before their turn, and what the allocator has not given back of what they grew from.
     let now = resident_at_most(&broker);
     assert!(now < before + 3 * VALUE_BYTES as u64, "{} MiB more", (now - before) / MIB);
 }

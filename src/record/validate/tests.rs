@@ -276,7 +276,8 @@ fn a_topics_own_codec_repacks_the_records() {
             assert_eq!(header.attributes.compression(), Ok(to));
             assert_eq!(header.crc, crc32c(&packed.bytes[CRC_START..]));
             assert_eq!((header.producer_id, header.base_sequence), (ProducerId(9), 30));
-            let body = |batch: &ValidBatch| Records::unpack(batch, 1 << 20).unwrap().body().clone();
+            let body =
+                |batch: &ValidBatch| Records::unpack(batch, 1 << 20).unwrap().body().to_vec();
             assert_eq!(body(&packed), body(&batch));
             assert_eq!(from == to, packed.bytes.as_ptr() == batch.bytes.as_ptr());
         }
