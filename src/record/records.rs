@@ -18,7 +18,7 @@ use super::varint::{self, Malformed};
 use crate::base::clock::Timestamp;
 use crate::base::offset::Offset;
 
-/// The unpacked records of one batch. Large ones take turns: see [`Unpacked`].
+/// The unpacked records of one batch. Of large ones there is one at a time in a process: whoever holds one unpacks no other.
 #[derive(Debug)]
 pub struct Records {
     header: BatchHeader,
