@@ -31,6 +31,10 @@ pub struct Calls {
     under_way: u32,
     /// Since when some are under way and none has succeeded.
     waiting_since: Option<Instant>,
+    /// Calls under way of which [`UNREADY_AFTER`] tries have failed, and the last failure of one. Others may succeed meanwhile,
+    /// as smaller ones do on a disk that is full: nothing is acknowledged past it.
+    stuck: u32,
+    stuck_on: Option<Error>,
 }
 
 impl Calls {
@@ -49,6 +53,13 @@ impl Calls {
     fn fail(&mut self, error: Error) {
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.last = Some((error, Instant::now()));
+    }
+
+    fn end_stuck(&mut self) {
+        self.stuck -= 1;
+        if self.stuck == 0 {
+            self.stuck_on = None;
+        }
     }
 
     /// False: none had failed.
@@ -100,6 +111,9 @@ impl StoreHealth {
         if self.writes.are_many() {
             return Err(said("writes", &self.writes));
         }
+        if let Some(error) = &self.writes.stuck_on {
+            return Err(format!("a write fails again and again: {error}"));
+        }
         if self.reads.are_many() && self.reads.are_recent() {
             return Err(said("reads", &self.reads));
         }
@@ -125,11 +139,30 @@ type Kind = fn(&mut StoreHealth) -> &mut Calls;
 pub(super) struct UnderWay<'a> {
     health: &'a Health,
     kind: Kind,
+    failures: u32,
+}
+
+impl UnderWay<'_> {
+    /// One more try of this call failed.
+    pub(super) fn failed(&mut self, error: &Error) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < UNREADY_AFTER {
+            return;
+        }
+        self.health.0.send_modify(|health| {
+            let calls = (self.kind)(health);
+            calls.stuck += u32::from(self.failures == UNREADY_AFTER);
+            calls.stuck_on = Some(error.clone());
+        });
+    }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.health.note(|health| (self.kind)(health).end());
+        if self.failures >= UNREADY_AFTER {
+            self.health.0.send_modify(|health| (self.kind)(health).end_stuck());
+        }
     }
 }
 
@@ -172,7 +205,7 @@ impl Health {
 
     fn began(&self, kind: Kind) -> UnderWay<'_> {
         self.note(|health| kind(health).begin());
-        UnderWay { health: self, kind }
+        UnderWay { health: self, kind, failures: 0 }
     }
 
     /// A change that is no news by itself: only time makes it one.

@@ -135,7 +135,7 @@ impl Putter {
     /// put again under the same name, never others.
     pub async fn put_once(&self, key: &Key, payload: Payload, classify: &Classify) -> Outcome {
         let begun = Instant::now();
-        let _under_way = self.store.report().write_began();
+        let mut under_way = self.store.report().write_began();
         let payload = payload.into_put();
         let (first, longest) = self.policy.backoff;
         let mut backoff = Backoff::new(first, longest, self.rng.clone());
@@ -159,6 +159,7 @@ impl Putter {
                 (Step::Absent(error) | Step::Failed(error), _) => error,
             };
             self.note_failure(key, &error);
+            under_way.failed(&error);
             if self.is_final(&error, &mut refused_since) {
                 return Outcome::Refused(error);
             }

@@ -420,6 +420,37 @@ async fn on_a_directory_what_a_read_finds_is_made_durable_before_it_counts() {
     assert!(rig.store.health().borrow().durability_lost.is_some());
 }
 
+/// Nothing is acknowledged past it, whatever fits behind it.
+#[tokio::test(start_paused = true)]
+async fn a_put_that_fails_again_and_again_shows_though_others_succeed() {
+    let rig = rig(1);
+    rig.faults.script(Script::next(Op::Put, "w/7/1", Fault::Status(503)).times(8));
+    let verdict = || rig.store.health().borrow().verdict();
+    let others = async {
+        while rig.faults.count(Op::Put, "w/7/1") < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        for slot in 2..6 {
+            let key = Key::new(&format!("w/7/{slot}"));
+            let outcome = rig.putter.put_once(&key, payload("ours"), &classify).await;
+            assert!(matches!(outcome, Outcome::Stored));
+            let why = verdict().expect_err("one of them is stuck");
+            assert!(why.starts_with("a write fails again and again: "), "{why}");
+        }
+    };
+    let (outcome, ()) = futures::join!(rig.put(), others);
+    assert!(matches!(outcome, Outcome::Stored));
+    assert_eq!(verdict(), Ok(()));
+    // Nobody waits for one that was given up.
+    rig.faults.script(Script::next(Op::Put, "w/7/9", Fault::Status(503)).times(u32::MAX));
+    let given_up = Key::new("w/7/9");
+    let tried = rig.putter.put_once(&given_up, payload("ours"), &classify);
+    timeout(Duration::from_secs(20), tried).await.expect_err("it fails");
+    let key = Key::new("w/7/8");
+    rig.putter.put_once(&key, payload("ours"), &classify).await;
+    assert_eq!(verdict(), Ok(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_is_waited_out() {
     let disk = TestDisk::new(clock());
