@@ -24,6 +24,7 @@ mod time;
 mod topic;
 mod transaction;
 
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -130,6 +131,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Runs `future` to its end on this thread.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // Behind a pointer: the runtime's loop would be compiled for each command.
+    let future: Pin<&mut dyn Future<Output = _>> = pin!(future);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -299,13 +300,17 @@ impl Drop for Shown {
 
 /// Runs `future` on a runtime of its own, with the clock paused. Dropping the runtime ends every task where it stands.
 pub(crate) fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
-    runtime().build().expect("a runtime").block_on(future)
+    drive(&mut runtime(), pin!(future))
 }
 
 /// The same, for a life that is looked at after each poll.
 fn step_by_step<T>(future: impl Future<Output = T>) -> T {
-    let runtime = runtime().event_interval(steps::EVENT_INTERVAL).build().expect("a runtime");
-    runtime.block_on(future)
+    drive(runtime().event_interval(steps::EVENT_INTERVAL), pin!(future))
+}
+
+/// Behind a pointer: the runtime's loop would be compiled for each future.
+fn drive<T>(runtime: &mut tokio::runtime::Builder, future: Pin<&mut dyn Future<Output = T>>) -> T {
+    runtime.build().expect("a runtime").block_on(future)
 }
 
 fn runtime() -> tokio::runtime::Builder {
