@@ -136,7 +136,7 @@ fn an_upgraded_group_comes_back_from_its_records() {
     let mut world = upgraded();
     world.check_replay();
     // As it is copied forward, not only as it was written.
-    world.log = world.group.to_records().collect();
+    world.copy_forward();
     world.check_replay();
     assert_eq!(world.replayed().target_epoch(), 7);
 }

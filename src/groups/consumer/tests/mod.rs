@@ -77,6 +77,9 @@ struct World {
     millis: u64,
     /// All that was written.
     log: Vec<Record>,
+    /// What a new coordinator would make of the first `followed` records of the log.
+    follower: ConsumerGroup,
+    followed: usize,
     /// What was asked to be matched.
     resolve: Option<BTreeSet<String>>,
 }
@@ -98,6 +101,8 @@ impl World {
             topics_version: 0,
             millis: 0,
             log: Vec::new(),
+            follower: ConsumerGroup::new("g"),
+            followed: 0,
             resolve: None,
         }
     }
@@ -157,16 +162,21 @@ impl World {
     /// The group as a new coordinator would find it.
     fn replayed(&self) -> ConsumerGroup {
         let mut group = ConsumerGroup::new("g");
-        for record in &self.log {
-            let (key, value) = record.encode();
-            let record = Record::decode(&key, value.as_deref()).expect("readable").expect("known");
-            group.apply(record);
-        }
+        replay(&mut group, &self.log);
         group
     }
 
-    fn check_replay(&self) {
-        let (live, replayed) = (&self.group, self.replayed());
+    /// A log as it is once copied forward.
+    fn copy_forward(&mut self) {
+        self.log = self.group.to_records().collect();
+        (self.follower, self.followed) = (ConsumerGroup::new("g"), 0);
+    }
+
+    /// Holds the group against its records; reads each of them once, however often it is called.
+    fn check_replay(&mut self) {
+        replay(&mut self.follower, &self.log[self.followed..]);
+        self.followed = self.log.len();
+        let (live, replayed) = (&self.group, &self.follower);
         assert_eq!(replayed.members, live.members);
         assert_eq!(replayed.targets, live.targets);
         assert_eq!(replayed.subscriptions, live.subscriptions);
@@ -174,6 +184,15 @@ impl World {
             (replayed.epoch, replayed.target_epoch, replayed.metadata_hash),
             (live.epoch, live.target_epoch, live.metadata_hash),
         );
+    }
+}
+
+/// Applies `records` as they are read from a log.
+fn replay(group: &mut ConsumerGroup, records: &[Record]) {
+    for record in records {
+        let (key, value) = record.encode();
+        let record = Record::decode(&key, value.as_deref()).expect("readable").expect("known");
+        group.apply(record);
     }
 }
 
