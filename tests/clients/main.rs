@@ -101,7 +101,7 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
     for way in members::WAYS {
         let missing = way.client().missing();
         let ignored = !has_groups || may_skip(&missing);
-        let run = on(stage, missing, |_| way.run());
+        let run = on(stage, missing, |stage| way.run(stage.folder()));
         trials.push(Trial::test(way.name(), run).with_ignored_flag(ignored));
     }
     trials

@@ -129,8 +129,8 @@ impl Way {
     }
 
     /// Runs the whole story.
-    pub(crate) fn run(&self) -> Result<(), String> {
-        let mut scene = Scene::set(*self).map_err(|error| format!("{error:#}"))?;
+    pub(crate) fn run(&self, stage: &Path) -> Result<(), String> {
+        let mut scene = Scene::set(*self, stage).map_err(|error| format!("{error:#}"))?;
         scene.play().map_err(|error| format!("{error:#}\n{}", scene.said()))
     }
 }
@@ -147,7 +147,8 @@ struct Scene {
     members: Vec<Member>,
     started: usize,
     runtime: Runtime,
-    folder: tempfile::TempDir,
+    /// Goes with the stage: a file system that has just removed many files is slow to create new ones.
+    folder: PathBuf,
 }
 
 /// What threads tell the scene.
@@ -191,11 +192,11 @@ impl Drop for Member {
 }
 
 impl Scene {
-    fn set(way: Way) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("thalweg-members-").tempdir()?;
+    fn set(way: Way, stage: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("members-").tempdir_in(stage)?.keep();
         let address = format!("127.0.0.1:{}", free_port()?);
         let gate = Gate::new(&address)?;
-        let mut settings = Settings::directory(&folder.path().join("broker"))
+        let mut settings = Settings::directory(&folder.join("broker"))
             .set("advertised.listeners", &format!("PLAINTEXT://{}", gate.address));
         settings.listen = address;
         for (key, value) in [
@@ -321,7 +322,7 @@ impl Scene {
         let way = self.way;
         let number = self.started;
         self.started += 1;
-        let own = self.folder.path().join(format!("member-{number}"));
+        let own = self.folder.join(format!("member-{number}"));
         std::fs::create_dir_all(&own)?;
         let mut command = way.client().command(&self.gate.address, &own)?;
         let log = File::create(self.log(number))?;
@@ -355,7 +356,7 @@ impl Scene {
     }
 
     fn log(&self, number: usize) -> PathBuf {
-        self.folder.path().join(format!("member-{number}.log"))
+        self.folder.join(format!("member-{number}.log"))
     }
 
     /// Kills the broker a little after the request has gone to it, and starts it again.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
@@ -35,10 +36,11 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) struct Stage {
     address: String,
     seed: u64,
-    folder: TempDir,
     seats: Vec<Seat>,
     /// Killed when the stage is dropped; absent when `THALWEG_TEST_BOOTSTRAP` names a broker.
     broker: Option<Broker>,
+    /// The last to go: nobody writes to it any more.
+    folder: TempDir,
 }
 
 /// One client: its program, and what it has written.
@@ -76,7 +78,12 @@ impl Stage {
             Ok(Seat { program, written: OnceLock::new() })
         });
         let seats = seats.collect::<anyhow::Result<_>>()?;
-        Ok(Self { address, seed: parts::seed(3), folder, seats, broker })
+        Ok(Self { address, seed: parts::seed(3), seats, broker, folder })
+    }
+
+    /// Where trials may leave files; removed with the stage.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Whether the broker advertises consumer groups.
