@@ -152,7 +152,7 @@ pub fn compress(target: Target, input: &[u8]) -> Vec<u8> {
 
 const INTO_MEMORY: &str = "writing into memory does not fail";
 
-pub(super) fn malformed() -> Error {
+fn malformed() -> Error {
     Error::Invalid(Flaw::Compression)
 }
 

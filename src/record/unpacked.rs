@@ -10,8 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::compression::malformed;
-use super::error::Error;
+use super::error::{Error, Flaw};
 
 /// What a batch unpacks to beyond this takes turns with all others of the process.
 pub(super) const LARGE_BYTES: usize = 8 << 20;
@@ -124,7 +123,7 @@ impl Output {
             let bytes = &mut self.room.bytes;
             let room = end - bytes.len();
             let read = reader.by_ref().take(room as u64).read_to_end(bytes);
-            if read.map_err(|_| malformed())? < room {
+            if read.map_err(|_| Error::Invalid(Flaw::Compression))? < room {
                 return Ok(());
             }
             self.check(end)?;
