@@ -3,6 +3,8 @@
 //! Java is Confluent's `AvroSchema` with the Avro that its client came with, and with the one of today. Texts, normal
 //! forms, verdicts and their reasons must be the same. `THALWEG_TEST_SEED` chooses other pairs.
 
+#[path = "../support/java.rs"]
+mod java;
 #[path = "../support/parts.rs"]
 mod parts;
 
@@ -14,7 +16,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 
 use dice::Dice;
 use schema::Version;
@@ -111,12 +112,8 @@ fn javas(pairs: &[Pair], version: Version, parts: &Path) -> Vec<Verdict> {
         // What comes first counts.
         path.insert(1, jars("avro"));
     }
-    let output = Command::new("java")
-        .args(["-XX:+UseSerialGC", "-Xss4m", "-XX:TieredStopAtLevel=1"])
-        .args(["-cp", &path.join(":"), "Oracle"])
-        .arg(&input)
-        .output()
-        .expect("java runs");
+    let mut oracle = java::java(&path.join(":"));
+    let output = oracle.args(["-Xss4m", "Oracle"]).arg(&input).output().expect("java runs");
     let lines = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     lines.lines().map(verdict).collect()

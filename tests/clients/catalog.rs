@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
+use crate::kafka_client;
 use crate::parts;
 use crate::workload::Expressible;
 
@@ -127,7 +128,7 @@ impl Client {
             Runtime::Python(_) => python(),
             Runtime::Node(_) => node_modules().join("kafkajs"),
             Runtime::Go(_) => go(),
-            Runtime::Java(version) => java(version),
+            Runtime::Java(version) => kafka_client::jars(version),
         };
         (!needed.exists()).then(|| format!("{} is absent; ./test installs it", needed.display()))
     }
@@ -154,17 +155,8 @@ impl Client {
                 command
             }
             Runtime::Java(version) => {
-                let mut command = Command::new("java");
-                let classes = parts::folder().join("java/classes");
-                let path = format!("{}:{}/*", classes.display(), java(version).display());
-                // Short runs: what these leave out pays only later.
-                command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"]);
-                command.args([
-                    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                    "-cp",
-                    &path,
-                    "Clients",
-                ]);
+                let mut command = kafka_client::program(version);
+                command.arg("Clients");
                 command
             }
         };
@@ -189,10 +181,6 @@ fn node() -> PathBuf {
 
 fn go() -> PathBuf {
     parts::folder().join("go/clients")
-}
-
-fn java(version: &str) -> PathBuf {
-    parts::folder().join("java").join(version)
 }
 
 /// Puts the programs beside a link to the packages: Node looks for packages only above a program's own folder.

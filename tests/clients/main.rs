@@ -10,6 +10,10 @@
 mod broker;
 mod catalog;
 mod gate;
+#[path = "../support/java.rs"]
+mod java;
+#[path = "../support/kafka_client.rs"]
+mod kafka_client;
 mod kcat;
 mod members;
 #[path = "../support/parts.rs"]
@@ -79,20 +83,15 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
             let run = on(stage, missing, move |stage| stage.read(producer, consumer));
             trials.push(Trial::test(name, run).with_ignored_flag(ignored));
         }
-        for &assignor in writer.assignors {
-            for is_static in [false, true] {
-                if is_static && !writer.has_static_members {
-                    continue;
-                }
-                let kind = if is_static { "static" } else { "dynamic" };
-                let name = format!("{} in a group: {assignor}, {kind}", writer.name);
-                let run = on(stage, absent[producer].clone(), move |stage| {
-                    stage.read_as_group(producer, assignor, is_static)
-                });
-                let ignored = !has_groups || may_skip(&absent[producer]);
-                trials.push(Trial::test(name, run).with_ignored_flag(ignored));
-            }
-        }
+    }
+    for (at, member, assignor, is_static) in groups() {
+        let kind = if is_static { "static" } else { "dynamic" };
+        let name = format!("{} in a group: {assignor}, {kind}", member.name);
+        let run = on(stage, absent[at].clone(), move |stage| {
+            stage.read_as_group(at, assignor, is_static)
+        });
+        let ignored = !has_groups || may_skip(&absent[at]);
+        trials.push(Trial::test(name, run).with_ignored_flag(ignored));
     }
     if env::var_os("THALWEG_TEST_BOOTSTRAP").is_some() {
         // A named broker is not ours to kill.
@@ -105,6 +104,20 @@ fn trials(stage: Option<&Arc<Stage>>, has_groups: bool) -> Vec<Trial> {
         trials.push(Trial::test(way.name(), run).with_ignored_flag(ignored));
     }
     trials
+}
+
+/// Each client with each of its assignors, and whether its members are static ones. One client after the other in turns:
+/// those that run side by side are of different ones then, and few programs of each are started.
+fn groups() -> Vec<(usize, &'static Client, &'static str, bool)> {
+    let turns = CLIENTS.iter().map(|client| client.assignors.len()).max().unwrap_or(0);
+    let kinds = (0..turns).flat_map(|turn| [(turn, false), (turn, true)]);
+    let of_turn = |(turn, is_static): (usize, bool)| {
+        CLIENTS.iter().enumerate().filter_map(move |(at, client)| {
+            let assignor = *client.assignors.get(turn)?;
+            (client.has_static_members || !is_static).then_some((at, client, assignor, is_static))
+        })
+    };
+    kinds.flat_map(of_turn).collect()
 }
 
 /// A missing part fails its trials where parts are demanded.

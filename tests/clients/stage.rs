@@ -47,6 +47,8 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 struct Seat {
     program: Mutex<Program>,
+    /// Programs that have been a group and are free. Groups wait for members: each is one while no other trial needs it.
+    groups: Mutex<Vec<Program>>,
     written: OnceLock<Result<Written, String>>,
 }
 
@@ -75,7 +77,7 @@ impl Stage {
         let seats = CLIENTS.iter().map(|client| {
             let command = client.command(&address, folder.path())?;
             let program = Mutex::new(Program::new(client.name, command, folder.path()));
-            Ok(Seat { program, written: OnceLock::new() })
+            Ok(Seat { program, groups: Mutex::default(), written: OnceLock::new() })
         });
         let seats = seats.collect::<anyhow::Result<_>>()?;
         Ok(Self { address, seed: parts::seed(3), seats, broker, folder })
@@ -175,11 +177,8 @@ impl Stage {
         let group = format!("{}-{assignor}-{is_static}-{:x}", CLIENTS[client].name, written.from);
         let instance = if is_static { "instance" } else { "-" };
         let command = format!("group {group} {assignor} {instance} {}", topics.join(","));
-        // A program of its own: groups wait for members, and other trials need not wait with them.
-        let own = self.folder.path().join(&group);
-        fs::create_dir_all(&own)?;
-        let started = CLIENTS[client].command(&self.address, &own)?;
-        let mut program = Program::new(CLIENTS[client].name, started, &own);
+        let free = self.seats[client].groups.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut program = free.map_or_else(|| self.another_program(client, &group), Ok)?;
         let mut lines = program.run(&command).context("first reading")?;
         // What was read and not committed before a rebalance is read again.
         let mut seen = BTreeSet::new();
@@ -191,7 +190,16 @@ impl Stage {
         written.compare(&sorted, &topics, false)?;
         let again = program.run(&command).context("second reading")?;
         ensure!(again.is_empty(), "{} records were read again: {}", again.len(), again[0]);
+        self.seats[client].groups.lock().unwrap_or_else(PoisonError::into_inner).push(program);
         Ok(())
+    }
+
+    /// A program beside the client's one, with a folder of its own.
+    fn another_program(&self, client: usize, folder: &str) -> anyhow::Result<Program> {
+        let own = self.folder.path().join(folder);
+        fs::create_dir_all(&own)?;
+        let command = CLIENTS[client].command(&self.address, &own)?;
+        Ok(Program::new(CLIENTS[client].name, command, &own))
     }
 
     fn written(&self, producer: usize) -> Result<&Written, String> {

@@ -16,6 +16,8 @@ mod fixture;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod inspect;
+#[path = "../support/java.rs"]
+mod java;
 #[path = "../support/kafka.rs"]
 mod kafka;
 mod normal;

@@ -7,13 +7,14 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::{env, fs};
 
 use anyhow::{Context as _, ensure};
 use thalweg::client::wire::{Acks, NewTopic};
 use thalweg::record::Compression;
 
+use crate::java::java;
 use crate::parts;
 use crate::place::{Place, Stand, on_each};
 use crate::produce_fetch::records;
@@ -54,10 +55,8 @@ impl Drop for Tools {
 impl Tools {
     fn start(jars: &Path, address: String) -> anyhow::Result<Self> {
         let classes = parts::folder().join("tools/classes");
-        let mut child = Command::new("java")
-            .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp"])
-            .arg(format!("{}:{}/*", classes.display(), jars.display()))
-            .arg("Tools")
+        let mut child = java(&format!("{}:{}/*", classes.display(), jars.display()))
+            .args(["-Xmx256m", "Tools"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -10,8 +10,12 @@ mod azurite;
 mod broker;
 #[path = "../support/gcs.rs"]
 mod gcs;
+#[path = "../support/java.rs"]
+mod java;
 #[path = "../support/kafka.rs"]
 mod kafka;
+#[path = "../support/kafka_client.rs"]
+mod kafka_client;
 #[path = "../support/minio.rs"]
 mod minio;
 #[path = "../support/parts.rs"]

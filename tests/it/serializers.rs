@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::ensure;
 
 use crate::broker::Settings;
+use crate::java::java;
 use crate::parts;
 
 /// Runs a client's program against a fresh broker, in each of the formats that the client has.
@@ -77,10 +78,8 @@ fn kafkajs_go_round() -> anyhow::Result<()> {
 fn confluents_for_java_go_round() -> anyhow::Result<()> {
     let part = parts::folder().join("confluent");
     go_round(&part, &["avro", "protobuf"], |_| {
-        let mut command = Command::new("java");
-        let path = format!("{0}/classes:{0}/jars/*", part.display());
-        // Short runs: what these leave out pays only later.
-        command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &path, "Schemas"]);
+        let mut command = java(&format!("{0}/classes:{0}/jars/*", part.display()));
+        command.arg("Schemas");
         Ok(command)
     })
 }

@@ -2,8 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -19,13 +18,14 @@ use kafka_protocol::protocol::{
 use uuid::Uuid;
 
 use crate::broker::Settings;
+use crate::kafka_client;
 use crate::parts;
 use crate::ports::free_port;
 
-/// Twenty seconds, most of them the client's: it is compiled as it starts.
+/// Twenty seconds, most of them the client's.
 #[test]
 fn kafkas_share_consumer_is_served() -> anyhow::Result<()> {
-    let jars = parts::folder().join("java/4.3.1");
+    let jars = kafka_client::jars(kafka_client::NEWEST);
     if !jars.exists() {
         ensure!(!parts::are_demanded(), "{} is absent", jars.display());
         println!("skipped: {} is absent; ./test installs it", jars.display());
@@ -36,12 +36,8 @@ fn kafkas_share_consumer_is_served() -> anyhow::Result<()> {
         Settings::directory(folder.path()).set("group.share.min.record.lock.duration.ms", "3000");
     settings.listen = format!("127.0.0.1:{}", free_port()?);
     let mut broker = Some(settings.start()?);
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/java/Shares.java");
-    let mut client = Command::new("java")
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"])
-        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
-        .args(["-cp", &format!("{}/*", jars.display())])
-        .arg(program)
+    let mut client = kafka_client::program(kafka_client::NEWEST)
+        .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "Shares"])
         .args([&settings.listen, "implicit", "explicit", "expired", "committed", "killed"])
         .stdout(Stdio::piped())
         .spawn()

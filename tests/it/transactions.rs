@@ -20,6 +20,7 @@ use thalweg::client::Record;
 use thalweg::client::wire::{Acks, NewTopic};
 use thalweg::record::Compression;
 
+use crate::kafka_client;
 use crate::parts;
 use crate::place::{Place, Stand, on_each};
 use crate::produce_fetch::record;
@@ -68,7 +69,7 @@ impl Library {
     fn needed(self) -> PathBuf {
         parts::folder().join(match self {
             Self::ConfluentKafka => "python/bin/python",
-            Self::Java => "java/classes/Transactions.class",
+            Self::Java => "java/programs.jar",
             Self::FranzGo => "go/clients",
         })
     }
@@ -78,13 +79,8 @@ impl Library {
         match self {
             Self::ConfluentKafka => python(&format!("{program}.py")),
             Self::Java => {
-                let mut command = Command::new("java");
-                let java = parts::folder().join("java");
-                let path = format!("{0}/classes:{0}/4.3.1/*", java.display());
-                // Short runs: what these leave out pays only later.
-                command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"]);
-                command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn");
-                command.args(["-cp", &path, "Transactions", program]);
+                let mut command = kafka_client::program(kafka_client::NEWEST);
+                command.args(["Transactions", program]);
                 command
             }
             Self::FranzGo => {

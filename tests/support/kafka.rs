@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::java;
 use crate::ports::free_port;
 
 /// What it prints and stores in tests never exceeds this.
@@ -89,9 +90,7 @@ fn process(classes: &str, folder: &Path) -> anyhow::Result<Child> {
 }
 
 fn java(classes: &str) -> Command {
-    let mut command = Command::new("java");
-    // Short runs: what these leave out pays only later.
-    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classes]);
+    let mut command = java::java(classes);
     command.stdin(Stdio::null()).stderr(Stdio::null());
     command
 }
