@@ -381,8 +381,8 @@ impl Scene {
         })
     }
 
-    fn reads(&self) -> Vec<Read> {
-        self.news.lock_reads().clone()
+    fn reads(&self) -> MutexGuard<'_, Vec<Read>> {
+        self.news.lock_reads()
     }
 
     fn poll_until(

@@ -22,7 +22,7 @@ impl Gcs {
     /// Why there can be none here, if so.
     pub(crate) fn missing() -> Option<String> {
         let program = program();
-        let what = || format!("{} is absent; `tests/parts gcs` builds it", program.display());
+        let what = || format!("{} is absent; ./test installs it", program.display());
         (!program.exists()).then(what)
     }
 

@@ -40,10 +40,15 @@ pub fn floor_of(puts: impl Iterator<Item = f64>, flush_ms: f64) -> [f64; 3] {
             latencies.push(stable - arrived);
         }
     }
-    latencies.sort_by(f64::total_cmp);
     let last = latencies.len().saturating_sub(1) as f64;
-    [0.5, 0.99, 0.999]
-        .map(|quantile| latencies.get((last * quantile) as usize).copied().unwrap_or(0.0))
+    [0.5, 0.99, 0.999].map(|quantile| {
+        let at = (last * quantile) as usize;
+        if latencies.is_empty() {
+            0.0
+        } else {
+            *latencies.select_nth_unstable_by(at, f64::total_cmp).1
+        }
+    })
 }
 
 impl PutLatency {
