@@ -79,7 +79,10 @@ pub(crate) const CLIENTS: [Client; 10] = [
             Expressible { null_records: false, ..ALL },
         )
     },
-    Client { assignors: NEWER_JAVAS, ..client("java-4.3.1", Runtime::Java("4.3.1"), ALL) },
+    Client {
+        assignors: NEWER_JAVAS,
+        ..client("java-4.3.1", Runtime::Java(kafka_client::NEWEST), ALL)
+    },
     Client { assignors: JAVAS, ..client("java-3.9.1", Runtime::Java("3.9.1"), ALL) },
     Client {
         assignors: &[

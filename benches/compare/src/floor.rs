@@ -40,14 +40,10 @@ pub fn floor_of(puts: impl Iterator<Item = f64>, flush_ms: f64) -> [f64; 3] {
             latencies.push(stable - arrived);
         }
     }
-    let last = latencies.len().saturating_sub(1) as f64;
+    let Some(last) = latencies.len().checked_sub(1) else { return [0.0; 3] };
     [0.5, 0.99, 0.999].map(|quantile| {
-        let at = (last * quantile) as usize;
-        if latencies.is_empty() {
-            0.0
-        } else {
-            *latencies.select_nth_unstable_by(at, f64::total_cmp).1
-        }
+        let at = (last as f64 * quantile) as usize;
+        *latencies.select_nth_unstable_by(at, f64::total_cmp).1
     })
 }
 
